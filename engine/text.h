@@ -1,0 +1,19 @@
+/* text.h - bytes of tokens to whole characters: the streaming half of UTF-8. docs/MODEL.md 6.1.
+ * Pure, any thread. */
+#ifndef TEXT_H
+#define TEXT_H
+
+#include "engine/ox.h"
+
+/* Feeds n bytes; appends whole characters to *out (ox_grow). Ill-formed maximal subparts become one
+ * U+FFFD each as soon as they are known to be ill-formed; an incomplete, so far well-formed tail is
+ * held back in d. */
+int text_feed(struct ox_decoder *d, const char *bytes, size_t n, char **out, size_t *n_out,
+              size_t *cap, ox_err *err);
+/* A held tail becomes one U+FFFD. */
+int text_flush(struct ox_decoder *d, char **out, size_t *n_out, size_t *cap, ox_err *err);
+/* Replaces ill-formed parts; *n_bad counts them (may be NULL). Output appended as above. */
+int text_repair(const char *bytes, size_t n, char **out, size_t *n_out, size_t *cap, size_t *n_bad,
+                ox_err *err);
+
+#endif

@@ -1,0 +1,40 @@
+/* cite_index.h - private to cite.c and its tests: the two forms of a text, and the searches.
+ * See cite.h for what the verdicts mean. */
+#ifndef CITE_INDEX_H
+#define CITE_INDEX_H
+
+#include "app/core/cite.h"
+
+struct cite_spaced { /* bytes with each run of white space as one space, ends trimmed */
+    char *s;
+    uint32_t *at; /* byte in the text */
+    size_t n;
+};
+struct cite_fold { /* code points, folded */
+    int32_t *c;
+    uint32_t *at, *end; /* bytes of the character it came from */
+    size_t n, cap;
+};
+struct cite_index {
+    const char *text; /* borrowed */
+    size_t n;
+    struct cite_spaced spaced;
+    struct cite_fold fold;
+};
+
+int32_t cite_char(const char *s, size_t n, size_t *len); /* code point; U+FFFD for a bad byte */
+bool cite_is_cjk(int32_t c);
+int cite_space_text(const char *s, size_t n, struct cite_spaced *out, ox_err *err);
+void cite_spaced_deinit(struct cite_spaced *sp);
+int cite_fold_text(const char *s, size_t n, struct cite_fold *out, ox_err *err);
+void cite_fold_deinit(struct cite_fold *f);
+
+/* Each adds places to m; m->n_places stays 0 if there is none. */
+void cite_search_exact(const cite_index *x, const struct cite_spaced *q, size_t near,
+                       struct cite_match *m);
+void cite_search_folded(const cite_index *x, const struct cite_fold *q, size_t near,
+                        struct cite_match *m);
+int cite_search_near(const cite_index *x, const struct cite_fold *q, size_t near,
+                     struct cite_match *m, ox_err *err);
+
+#endif

@@ -1,0 +1,117 @@
+/* cpu.h - what the files of the CPU backend share: the open device, a packed weight, the table of
+ * one vector level, and small conversions. Private to kernels/cpu/ and its tests.
+ *
+ * A level may leave an entry of its table empty: the reference form then does the work, so that a
+ * level is complete from its first operation on. Forms run tasks on the threads that the engine
+ * lends; a task never allocates, fails or waits. */
+#ifndef CPU_H
+#define CPU_H
+
+#include "kernels/base/ox_mem.h"
+#include "kernels/kn.h"
+#include "kernels/kn_check.h"
+
+#include <string.h>
+
+enum { CPU_ROWS = 16 }; /* rows of a packed block: lanes of a zmm register */
+enum { CPU_DRAWS = 8 }; /* ids drawn and not yet fetched */
+
+/* One part, its 32-bit words transposed in blocks of 16 rows: words[row / 16][word][row % 16]. A
+ * word holds 8 int4, 4 int8, 2 bf16 or f16, or 1 f32 of one row, as in the file; missing rows are
+ * zero. One layout for every type, and packing is a transposition. */
+struct cpu_mat {
+    int64_t rows, cols, n_blocks;
+    int64_t n_words; /* of one row: ceil(cols * bits / 32), padded to a whole group */
+    int64_t group;   /* columns under one scale; cols when a row has only one */
+    int64_t n_groups;
+    enum kn_dtype dtype;
+    const uint32_t *words;
+    const float *scale; /* [n_blocks][n_groups][16] f32, NULL for floating point */
+    const float *zero;  /* the same shape: the value that stands for 0 in stored form; or NULL */
+};
+
+struct kn_weight {
+    int n_parts;
+    struct kn_part part[KN_PARTS]; /* file form: the reference reads it in place */
+    struct cpu_mat mat[KN_PARTS];  /* vector levels */
+    void *block;                   /* owns what mat points to */
+    size_t n_bytes;
+};
+
+/* One vector level. NULL entries: the reference form. */
+struct cpu_level {
+    const char *name;
+    bool (*is_supported)(void);
+    int (*pack)(kn_dev *dev, kn_weight *w, ox_err *err);
+    int (*embed)(kn_dev *dev, kn_in out, const kn_weight *table, const int32_t *tok, ox_err *err);
+    int (*linear)(kn_dev *dev, const struct kn_linear *l, ox_err *err);
+    int (*gdn)(kn_dev *dev, const struct kn_gdn *g, ox_err *err);
+    int (*attn)(kn_dev *dev, const struct kn_attn *a, ox_err *err);
+};
+
+struct kn_dev {
+    const struct kn_host *host; /* NULL: the caller's thread alone */
+    const struct cpu_level *level;
+    bool f32_act, in_step;
+    struct kn_step step;
+    void *scratch; /* grows to the largest operation and stays */
+    size_t scratch_bytes;
+    int32_t last_tok; /* what `sample` drew last */
+    int32_t draw[CPU_DRAWS];
+    int n_draws, first_draw;
+    bool stop_drawn, is_skipping; /* a step queued behind a stop id changes nothing */
+};
+
+int cpu_threads(const kn_dev *dev);
+void cpu_parallel(kn_dev *dev, int n, void (*task)(void *arg, int i), void *arg);
+
+/* At least `bytes` of 64-byte aligned memory until the next call; contents are left over. */
+int cpu_scratch(kn_dev *dev, size_t bytes, void **out, ox_err *err);
+
+/* Part i of n of the range [0, total) in units of `unit`; the last may be short or empty. */
+static inline void cpu_span(int64_t total, int64_t unit, int n, int i, int64_t *from, int64_t *to) {
+    int64_t units = (total + unit - 1) / unit;
+    int64_t a = units * i / n * unit, b = units * (i + 1) / n * unit;
+    *from = a < total ? a : total;
+    *to = b < total ? b : total;
+}
+
+/* Pages of a step: the row of absolute position `pos` lies in block `which` (0 K, 1 V) of a KV
+ * head. */
+static inline char *cpu_kv_block(const kn_dev *dev, const struct kn_attn *a, int64_t page, int head,
+                                 int which) {
+    size_t block = kn_kv_block_bytes(a->kv, a->q.cols / a->n_heads);
+    return (char *)dev->step.pages[page] + a->page_offset + (size_t)(2 * head + which) * block;
+}
+
+/* ---- conversions ---- */
+static inline float cpu_from_bf16(uint16_t b) {
+    uint32_t u = (uint32_t)b << 16;
+    float f;
+    memcpy(&f, &u, sizeof f);
+    return f;
+}
+/* Nearest even; NaN stays NaN. */
+static inline uint16_t cpu_to_bf16(float f) {
+    uint32_t u;
+    memcpy(&u, &f, sizeof u);
+    if ((u & 0x7fffffffu) > 0x7f800000u) return (uint16_t)((u >> 16) | 0x40u);
+    return (uint16_t)((u + 0x7fffu + ((u >> 16) & 1u)) >> 16);
+}
+static inline float cpu_from_f16(uint16_t h) {
+    uint32_t sign = (uint32_t)(h & 0x8000u) << 16, exp = (h >> 10) & 31u, man = h & 0x3ffu, u;
+    if (exp == 31) {
+        u = sign | 0x7f800000u | man << 13;
+    } else if (exp) {
+        u = sign | (exp + 112) << 23 | man << 13;
+    } else { /* zero or subnormal: man * 2^-24 is exact in f32 */
+        float f = (float)man * 5.9604644775390625e-8f;
+        memcpy(&u, &f, sizeof u);
+        u |= sign;
+    }
+    float f;
+    memcpy(&f, &u, sizeof f);
+    return f;
+}
+
+#endif

@@ -1,0 +1,44 @@
+/* cpu_level.c - which instruction sets the processor and the system allow, asked once by cpuid, and
+ * the table of forms for each. Apart from cpu_dev.c, so that this is the only file that looks at
+ * hardware. */
+#include "kernels/cpu/cpu_level.h"
+
+#include "kernels/cpu/cpu_ref.h"
+
+#include <stdio.h>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+static bool is_always(void) {
+    return true;
+}
+
+void cpu_brand(char *out, size_t cap) {
+    snprintf(out, cap, "CPU");
+#if defined(__x86_64__)
+    unsigned int w[12] = {0}, max = __get_cpuid_max(0x80000000u, NULL);
+    if (max < 0x80000004u) return;
+    for (unsigned int i = 0; i < 3; i++)
+        __get_cpuid(0x80000002u + i, &w[4 * i], &w[4 * i + 1], &w[4 * i + 2], &w[4 * i + 3]);
+    char brand[49];
+    memcpy(brand, w, 48);
+    brand[48] = '\0';
+    const char *from = brand;
+    while (*from == ' ')
+        from++;
+    size_t n = strlen(from);
+    while (n && from[n - 1] == ' ')
+        n--;
+    if (n) snprintf(out, cap, "%.*s", (int)n, from);
+#endif
+}
+
+const struct cpu_level *cpu_levels(int *n) {
+    static const struct cpu_level levels[] = {
+        {.name = "ref", .is_supported = is_always},
+    };
+    *n = (int)(sizeof levels / sizeof levels[0]);
+    return levels;
+}

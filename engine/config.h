@@ -44,6 +44,9 @@ struct ox_config {
 
 /* OX_EMODEL names the key, what it holds and what would be right. {0} may be deinited. */
 int config_read(struct folder *f, bool no_rope, struct ox_config *out, ox_err *err);
+/* The same from the two texts in memory; generation NULL: there is no generation_config.json. */
+int config_parse(const unsigned char *config, size_t n_config, const unsigned char *generation,
+                 size_t n_generation, bool no_rope, struct ox_config *out, ox_err *err);
 void config_deinit(struct ox_config *c);
 
 #endif

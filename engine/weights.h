@@ -40,7 +40,7 @@ int weights_expect(const struct ox_config *c, struct ox_expected **out, size_t *
 
 /* Checks names and shapes only; names the first missing and the first unexpected tensor together. */
 int weights_check(const struct st_set *s, const struct ox_config *c, ox_err *err);
-/* Check, then pack. The folder must stay open as long as the weights live. progress may be NULL. */
+/* Check, then pack. The folder must stay open as long as the weights live. */
 int weights_load(const struct st_set *s, const struct ox_config *c, const struct kn_backend *kn,
                  kn_dev *dev, struct ox_weights *out, ox_err *err);
 void weights_deinit(struct ox_weights *w); /* {0} is fine */

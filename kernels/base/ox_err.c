@@ -21,7 +21,12 @@ static void format_into(char *dst, size_t cap, const char *fmt, va_list ap) {
     if ((size_t)(n < 0 ? 0 : n) >= cap) trim_tail(dst);
 }
 
+/* What ox_err_set returned last on this thread, so that `return ox_err_fix(err, ..)` behind it
+ * gives the same code to a caller who did not ask for the text. */
+static _Thread_local int last_code = OX_EFAIL;
+
 int ox_err_set(ox_err *err, int code, const char *what, ...) {
+    last_code = code;
     if (!err) return code;
     char text[sizeof err->what]; /* what may name err's own fields: format before clearing */
     va_list ap;
@@ -35,7 +40,7 @@ int ox_err_set(ox_err *err, int code, const char *what, ...) {
 }
 
 int ox_err_fix(ox_err *err, const char *fix, ...) {
-    if (!err) return OX_EFAIL;
+    if (!err) return last_code;
     char text[sizeof err->fix];
     va_list ap;
     va_start(ap, fix);

@@ -42,7 +42,7 @@ typedef struct ox_err {
  * Replaces what was there: where and fix become empty. Long texts are cut at a character border. */
 int ox_err_set(ox_err *err, int code, const char *what, ...) OX_PRINTF(3, 4);
 
-/* Says how to go on. Returns err->code (or OX_EFAIL for NULL). */
+/* Says how to go on. Returns err->code; for NULL the code of this thread's last ox_err_set. */
 int ox_err_fix(ox_err *err, const char *fix, ...) OX_PRINTF(2, 3);
 
 /* Puts a step in front of the chain `where`: "step > old". Returns code unchanged. */

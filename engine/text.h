@@ -1,13 +1,17 @@
 /* text.h - bytes of tokens to whole characters: the streaming half of UTF-8. docs/MODEL.md 6.1.
- * Pure, any thread. */
+ * Well-formed means table 3-7 of the Unicode standard: no surrogates, nothing overlong, nothing above
+ * U+10FFFF. Each maximal ill-formed subpart is read as one U+FFFD. Pure, any thread. */
 #ifndef TEXT_H
 #define TEXT_H
 
 #include "engine/ox.h"
 
+/* Length of the longest well-formed prefix: n if all is well. An incomplete tail is not part of it. */
+size_t text_valid(const char *bytes, size_t n);
+
 /* Feeds n bytes; appends whole characters to *out (ox_grow). Ill-formed maximal subparts become one
  * U+FFFD each as soon as they are known to be ill-formed; an incomplete, so far well-formed tail is
- * held back in d. */
+ * held back in d. OX_ENOMEM leaves d and the output as they were. */
 int text_feed(struct ox_decoder *d, const char *bytes, size_t n, char **out, size_t *n_out,
               size_t *cap, ox_err *err);
 /* A held tail becomes one U+FFFD. */

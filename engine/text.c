@@ -37,7 +37,7 @@ static int look(const unsigned char *s, size_t n) {
     return lead.length;
 }
 
-size_t text_valid(const char *bytes, size_t n) {
+size_t text_whole(const char *bytes, size_t n) {
     const unsigned char *s = (const unsigned char *)bytes;
     size_t at = 0;
     while (at < n) {
@@ -88,7 +88,7 @@ int text_feed(struct ox_decoder *d, const char *bytes, size_t n, char **out, siz
     size_t at = 0;
     while (at < n) {
         if (!d->n_held) {
-            size_t good = text_valid(bytes + at, n - at);
+            size_t good = text_whole(bytes + at, n - at);
             put(*out, n_out, bytes + at, good);
             at += good;
             if (at == n) break;
@@ -112,7 +112,7 @@ int text_repair(const char *bytes, size_t n, char **out, size_t *n_out, size_t *
                 ox_err *err) {
     size_t n_before = *n_out, bad = 0, at = 0;
     while (at < n) {
-        size_t good = text_valid(bytes + at, n - at);
+        size_t good = text_whole(bytes + at, n - at);
         int rc = ox_grow(out, cap, *n_out + good + REPLACEMENT_BYTES, 1, err);
         if (rc) {
             *n_out = n_before;

@@ -7,7 +7,7 @@
 #include "engine/ox.h"
 
 /* Length of the longest well-formed prefix: n if all is well. An incomplete tail is not part of it. */
-size_t text_valid(const char *bytes, size_t n);
+size_t text_whole(const char *bytes, size_t n);
 
 /* Feeds n bytes; appends whole characters to *out (ox_grow). Ill-formed maximal subparts become one
  * U+FFFD each as soon as they are known to be ill-formed; an incomplete, so far well-formed tail is

@@ -168,7 +168,7 @@ static int encode(const tokenizer *t, const char *text, size_t n, bool with_adde
     struct call c = {&t->vocab, NULL, out};
     int rc = take_scratch(t->pool, &c.scratch, err);
     if (rc) return rc;
-    if (text_valid(text, n) < n) {
+    if (text_whole(text, n) < n) {
         rc = text_repair(text, n, &repaired, &n_repaired, &cap, NULL, err);
         text = repaired;
         n = n_repaired;

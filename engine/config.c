@@ -70,7 +70,10 @@ static int read_float(const struct reader *r, const char *key, double min, doubl
     double got = json_number_value(v);
     if (!json_is_number(v) || !(got >= min && got <= max)) {
         char expected[80];
-        snprintf(expected, sizeof expected, "a number from %g to %g", min, max);
+        if (min < max)
+            snprintf(expected, sizeof expected, "a number from %g to %g", min, max);
+        else
+            snprintf(expected, sizeof expected, "%g", min);
         return refuse(r, key, v, expected);
     }
     *out = (float)got;
@@ -238,7 +241,9 @@ static int read_rope(const struct reader *r, bool no_rope, struct ox_config *c) 
     if (!json_is_object(rope)) return refuse(r, "rope_parameters", rope, "an object or null");
     const json_t *theta = jsontext_get(rope, "rope_theta");
     if (!theta && json_is_object(jsontext_get(rope, "full_attention")))
-        return ox_err_set(r->err, OX_EMODEL, "%s: rope_parameters for each kind of layer", r->file);
+        return ox_err_set(r->err, OX_EMODEL,
+                          "%s: rope_parameters: oxbow cannot run one for each kind of layer",
+                          r->file);
     if (!theta) return 0;
     struct reader in = {rope, "config.json: rope_parameters", r->err};
     int rc = want_text(&in, "rope_type", "default");

@@ -130,10 +130,12 @@ static int map_file(struct folder *f, const char *name, ox_err *err) {
     }
     if (fd < 0 || fstat(fd, &st)) {
         rc = ox_err_set(err, OX_EMODEL, "%s: cannot be read (%s)", path, strerror(errno));
+        ox_err_fix(err, "check the permissions of the file and of its folder");
         goto out;
     }
     if (!S_ISREG(st.st_mode)) {
         rc = ox_err_set(err, OX_EMODEL, "%s: not a regular file", path);
+        ox_err_fix(err, "a model folder holds plain files or links to them");
         goto out;
     }
     m.n_bytes = (size_t)st.st_size;
@@ -142,6 +144,7 @@ static int map_file(struct folder *f, const char *name, ox_err *err) {
         void *p = mmap(NULL, m.n_bytes, PROT_READ, MAP_PRIVATE, fd, 0);
         if (p == MAP_FAILED) {
             rc = ox_err_set(err, OX_EMODEL, "%s: cannot be mapped (%s)", path, strerror(errno));
+            ox_err_fix(err, "copy the folder to a local disk");
             goto out;
         }
         m.data = p;
@@ -163,8 +166,10 @@ out:
 
 int folder_get(struct folder *f, const char *name, const unsigned char **data, size_t *n,
                ox_err *err) {
-    if (!name[0] || name[0] == '.' || strchr(name, '/'))
-        return ox_err_set(err, OX_EMODEL, "\"%s\": a model names files by plain names only", name);
+    if (!name[0] || name[0] == '.' || strchr(name, '/')) {
+        ox_err_set(err, OX_EMODEL, "\"%s\": a model names its files by plain names only", name);
+        return ox_err_fix(err, "do not use this folder: its files were changed or forged");
+    }
 #ifdef OXBOW_EMBED
     if (f->is_embedded) return get_embedded(name, data, n, err);
 #endif

@@ -10,9 +10,9 @@
 #include <string.h>
 
 enum {
-    MAX_PATTERNS = 256,
+    MAX_PATTERNS = 64,
     MAX_PATTERN_BYTES = 1000,
-    MATCH_LIMIT = 20000 /* steps; real patterns need under a thousand on a module name */
+    MATCH_LIMIT = 10000 /* steps; real patterns need under a thousand on a module name */
 };
 
 struct rule {

@@ -112,6 +112,9 @@ static int64_t size_of(const struct ox_config *c, enum size s) {
     return 0;
 }
 
+static const char not_of_one[] =
+    "config.json was not written with these weights: download the folder again";
+
 /* One expected tensor and where it was found. */
 struct slot {
     struct ox_expected want;
@@ -211,7 +214,7 @@ static bool check_shape(struct finder *f, const struct st_tensor *t, const int64
     show_dims(t->dim, t->n_dims, got, sizeof got);
     ox_err_set(&f->shape, OX_EMODEL, "%s: expected %s bf16, f16 or f32, file has %s %s", t->name,
                want, got, st_type_name(t->type));
-    ox_err_fix(&f->shape, "config.json and the weights are not of one model: download both again");
+    ox_err_fix(&f->shape, "%s", not_of_one);
     return false;
 }
 
@@ -254,13 +257,13 @@ static int find_matrix(struct finder *f, struct slot *slot, const char *name) {
     if (is_packed && !g) {
         ox_err_set(f->err, OX_EMODEL, "%s is there, but no target of quantization_config covers %s",
                    packed, module);
-        return ox_err_fix(f->err, "config.json is not the one written with these weights");
+        return ox_err_fix(f->err, "%s", not_of_one);
     }
     if (t && g) {
         ox_err_set(f->err, OX_EMODEL,
                    "%s is not quantised, but a target of quantization_config covers %s", name,
                    module);
-        return ox_err_fix(f->err, "config.json is not the one written with these weights");
+        return ox_err_fix(f->err, "%s", not_of_one);
     }
     if (is_packed) return find_packed(f, slot, module, g);
     if (!t) {
@@ -336,8 +339,7 @@ static int report_names(struct finder *f) {
         ox_err_set(f->err, OX_EMODEL, "missing %s (%zu in all)", f->missing, f->n_missing);
     else
         ox_err_set(f->err, OX_EMODEL, "not expected: %.160s (%zu in all)", extra, n_extra);
-    return ox_err_fix(f->err,
-                      "config.json and the weights are not of one model: download both again");
+    return ox_err_fix(f->err, "%s", not_of_one);
 }
 
 static int find_all(struct finder *f, struct slots *slots) {
@@ -385,6 +387,7 @@ static int resolve(const struct st_set *s, const struct ox_config *c, struct slo
     if (!rc) return 0;
     ox_free(out->v);
     *out = (struct slots){0};
+    if (rc == OX_EMODEL && err && !err->fix[0]) ox_err_fix(err, "%s", not_of_one);
     return ox_err_wrap(err, rc, "check weights");
 }
 

@@ -15,10 +15,21 @@ static void trim_tail(char *s) {
     if (n - (i - 1) < need) s[i - 1] = '\0';
 }
 
+/* Names from files and devices end up in messages, and messages on a terminal: no control byte but
+ * the newline gets through, C1 controls (0xC2 0x80 .. 0xC2 0x9F) included. */
+static void hide_controls(char *s) {
+    for (unsigned char *p = (unsigned char *)s; *p; p++)
+        if ((*p < 0x20 && *p != '\n') || *p == 0x7F)
+            *p = '?';
+        else if (p[0] == 0xC2 && p[1] >= 0x80 && p[1] < 0xA0)
+            p[0] = p[1] = '?';
+}
+
 static void format_into(char *dst, size_t cap, const char *fmt, va_list ap) {
     int n = vsnprintf(dst, cap, fmt, ap);
     if (n < 0) dst[0] = '\0';
     if ((size_t)(n < 0 ? 0 : n) >= cap) trim_tail(dst);
+    hide_controls(dst);
 }
 
 /* What ox_err_set returned last on this thread, so that `return ox_err_fix(err, ..)` behind it

@@ -39,7 +39,8 @@ typedef struct ox_err {
 #endif
 
 /* Fills err (NULL: nothing) and returns code, so that `return ox_err_set(...)` reads as one thought.
- * Replaces what was there: where and fix become empty. Long texts are cut at a character border. */
+ * Replaces what was there: where and fix become empty. Long texts are cut at a character border, control
+ * bytes but the newline become '?': names in messages come from files. */
 int ox_err_set(ox_err *err, int code, const char *what, ...) OX_PRINTF(3, 4);
 
 /* Says how to go on. Returns err->code; for NULL the code of this thread's last ox_err_set. */

@@ -10,6 +10,7 @@
 #define WORKER_H
 
 #include "app/core/chat.h"
+#include "app/core/prompt.h"
 
 typedef struct worker worker;
 
@@ -22,21 +23,18 @@ enum work_kind {
     WORK_STATES  /* keep or drop saved states; text says which */
 };
 
-/* A job. Made by the caller with everything in `mem` (or static), handed over by worker_send. */
+/* A job, handed over by worker_send. {0} is empty. */
 struct work {
     enum work_kind kind;
-    uint64_t id;         /* the caller's; comes back in the news */
-    struct ox_arena mem; /* what the pointers below point to */
-    const char *text;    /* LOAD: model folder or NULL; ENCODE: the text */
+    uint64_t id; /* the caller's; comes back in the news */
+    char *text;  /* owned. LOAD: model folder or NULL; ENCODE: the text */
     size_t n_bytes;
-    const struct ox_msg *msg;
-    const enum ox_why *why; /* [n_msg]: the border at the end of each message, or OX_WHY_NONE */
-    size_t n_msg;
-    size_t max_reply_tokens; /* 0: what the context leaves */
-    struct ox_sampling how;  /* reply_at is set by the worker */
+    struct prompt prompt;   /* PLAN, ANSWER: owned */
+    size_t max_new_tokens;  /* 0: what the context leaves */
+    struct ox_sampling how; /* reply_at is set by the worker */
     enum ox_reply reply;
     bool keep;            /* false: no state is saved (--no-save) */
-    const char *chat_uid; /* tips, STORE.md section 2; NULL without a store */
+    char chat_uid[17];    /* tips, STORE.md section 2; "" without a store */
     int64_t leaf, answer; /* message whose state is wanted, message that is made */
 };
 
@@ -58,6 +56,7 @@ struct news {
     size_t n_bytes;
     struct ox_tokens tok; /* owned */
     size_t *ends, n_ends; /* PLAN: owned; where each message ends in tok */
+    struct prompt prompt; /* PLAN: the job\'s, handed back to be sent again */
     enum chat_end end;
     struct chat_ledger ledger;
     ox_err err;
@@ -67,6 +66,14 @@ struct worker_opts {
     struct ox_engine_opts engine; /* strings are copied */
     const char *states_path;      /* NULL: no saved states */
     uint64_t quota_bytes;
+};
+
+/* What runs jobs (the embedded engine, a remote server) tells the world through this; engine
+ * thread. */
+struct worker_post {
+    void *user;
+    void (*send)(void *user, struct news *n); /* hands over; waits while the queue is full */
+    bool (*stopped)(void *user);              /* the job at hand was cancelled */
 };
 
 int worker_start(const struct worker_opts *opts, worker **out, ox_err *err);

@@ -179,6 +179,31 @@ int text_brief(struct buf *out, const char *s, size_t n, size_t cells, ox_err *e
     return rc;
 }
 
+int text_json(struct buf *out, const char *s, size_t n, ox_err *err) {
+    size_t start = out->n, at = 0;
+    int rc = buf_putc(out, '"', err);
+    while (!rc && at < n) {
+        int32_t cp;
+        size_t len = text_next(s + at, n - at, &cp);
+        if (cp < 0)
+            rc = buf_puts(out, "\xEF\xBF\xBD", err);
+        else if (cp == '\n')
+            rc = buf_puts(out, "\\n", err);
+        else if (cp == '\t')
+            rc = buf_puts(out, "\\t", err);
+        else if (text_is_control(cp))
+            rc = buf_printf(out, err, "\\u%04x", (unsigned)cp);
+        else if (cp == '"' || cp == '\\')
+            rc = buf_printf(out, err, "\\%c", (char)cp);
+        else
+            rc = buf_add(out, s + at, len, err);
+        at += len;
+    }
+    if (!rc) rc = buf_putc(out, '"', err);
+    if (rc) buf_cut(out, start);
+    return rc;
+}
+
 size_t text_distance(const char *a, const char *b) {
     enum { MAX = 64 };
     size_t d[MAX][MAX], na = strnlen(a, MAX - 1), nb = strnlen(b, MAX - 1);

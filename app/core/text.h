@@ -45,6 +45,9 @@ size_t text_prev_cluster(const char *s, size_t at); /* start of the cluster that
 /* Appends s, cut to `cells` cells with "..." as its end if it is longer; one line. */
 int text_brief(struct buf *out, const char *s, size_t n, size_t cells, ox_err *err);
 
+/* Appends s as a JSON string with its quotes; ill-formed bytes become U+FFFD. */
+int text_json(struct buf *out, const char *s, size_t n, ox_err *err);
+
 /* Edit distance in bytes, a swap of neighbours counted once. For "did you mean"; at most 63 bytes
  * of each are looked at. */
 size_t text_distance(const char *a, const char *b);

@@ -1,0 +1,54 @@
+/* say.c - see say.h. */
+#include "app/core/say.h"
+
+#include <math.h>
+#include <stdio.h>
+
+char *say_count(char out[SAY_BYTES], uint64_t n) {
+    char digits[24];
+    int len = snprintf(digits, sizeof digits, "%llu", (unsigned long long)n), k = 0;
+    for (int i = 0; i < len; i++) {
+        if (i && (len - i) % 3 == 0) out[k++] = ',';
+        out[k++] = digits[i];
+    }
+    out[k] = '\0';
+    return out;
+}
+
+char *say_short(char out[SAY_BYTES], uint64_t n) {
+    if (n < 100)
+        snprintf(out, SAY_BYTES, "%u", (unsigned)n);
+    else if (n < 999950)
+        snprintf(out, SAY_BYTES, "%.1fk", (double)n / 1e3);
+    else
+        snprintf(out, SAY_BYTES, "%.1fM", (double)n / 1e6);
+    return out;
+}
+
+char *say_bytes(char out[SAY_BYTES], uint64_t n) {
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    double v = (double)n;
+    int u = 0;
+    while (v >= 1023.5 && u < 4) {
+        v /= 1024;
+        u++;
+    }
+    snprintf(out, SAY_BYTES, u && v < 9.95 ? "%.1f %s" : "%.0f %s", v, units[u]);
+    return out;
+}
+
+char *say_time(char out[SAY_BYTES], double seconds) {
+    if (!(seconds > 0)) seconds = 0;
+    if (seconds < 9.95)
+        snprintf(out, SAY_BYTES, "%.1f s", seconds);
+    else if (seconds < 99.5)
+        snprintf(out, SAY_BYTES, "%.0f s", seconds);
+    else if (seconds < 3599.5) {
+        int s = (int)lround(seconds);
+        snprintf(out, SAY_BYTES, "%d min %d s", s / 60, s % 60);
+    } else {
+        long min = lround(seconds / 60);
+        snprintf(out, SAY_BYTES, "%ld h %ld min", min / 60, min % 60);
+    }
+    return out;
+}

@@ -1,0 +1,123 @@
+/* main.c - the table of verbs, errors for people, exit status: the only call of exit(). */
+#include "app/cli/verb.h"
+#include "app/core/text.h"
+
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct verb *const verbs[] = {
+    &verb_ask, &verb_chat, &verb_model, &verb_completion, NULL,
+};
+
+/* docs/PRODUCT.md section 3. */
+static int exit_status(int code) {
+    static const struct {
+        int code, status;
+    } table[] = {
+        {OX_EUSAGE, 2}, {OX_EMODEL, 3}, {OX_EDEVICE, 3}, {OX_ENOTFOUND, 4},
+        {OX_EFIT, 5},   {OX_EDB, 6},    {OX_EBUSY, 6},   {OX_ECANCELLED, 130},
+    };
+    for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)
+        if (table[i].code == code) return table[i].status;
+    return 1;
+}
+
+/* Words of an error may hold file names and model text: through the filter they go. */
+static void print_part(const char *before, const char *text) {
+    struct buf b = {0};
+    if (text[0] && text_show(&b, text, strlen(text), TEXT_LINE, NULL) == 0)
+        fprintf(stderr, "%s%s\n", before, buf_str(&b));
+    buf_deinit(&b);
+}
+
+static void print_json_error(const ox_err *e, int status) {
+    struct buf b = {0};
+    int rc = buf_printf(&b, NULL, "{\"error\":{\"code\":%d", status);
+    const char *const names[] = {"what", "where", "fix"}, *const texts[] = {e->what, e->where,
+                                                                            e->fix};
+    for (int i = 0; !rc && i < 3; i++) {
+        rc = buf_printf(&b, NULL, ",\"%s\":", names[i]);
+        if (!rc) rc = text_json(&b, texts[i], strlen(texts[i]), NULL);
+    }
+    if (!rc) fprintf(stderr, "%s}}\n", buf_str(&b));
+    buf_deinit(&b);
+}
+
+static void report(const struct cli *c, const ox_err *e, int status) {
+    if (!e->what[0]) return;
+    if (flags_has(&c->flags, "--json")) {
+        print_json_error(e, status);
+        return;
+    }
+    char name[64];
+    snprintf(name, sizeof name, "oxbow%s%s: ", c->is_named ? " " : "",
+             c->is_named ? c->verb->name : "");
+    print_part(name, e->what);
+    print_part("  where: ", e->where);
+    print_part("  fix:   ", e->fix);
+}
+
+/* The first word is a verb, or looks like one misspelt, or it is text for the chat. */
+static int pick_verb(struct cli *c, ox_err *err) {
+    struct flags *f = &c->flags;
+    c->verb = flags_has(f, "-p") ? &verb_ask : &verb_chat;
+    if (!f->n_word || f->dashes) return 0;
+    const struct verb *named = verb_find(c->verbs, f->word[0]);
+    if (named) {
+        c->verb = named;
+        c->is_named = true;
+        f->n_word--;
+        memmove(f->word, f->word + 1, f->n_word * sizeof *f->word);
+        return 0;
+    }
+    const char *near = verb_near(c->verbs, f->word[0]);
+    if (!near) return 0;
+    ox_err_set(err, OX_EUSAGE, "unknown verb \"%.60s\"; did you mean %s?", f->word[0], near);
+    return ox_err_fix(err,
+                      "oxbow --help lists the verbs; a prompt goes behind ask: oxbow ask \"..\"");
+}
+
+static int check_words(const struct cli *c, ox_err *err) {
+    int n = (int)c->flags.n_word, max = c->verb->max_words;
+    for (int i = 0; i < n; i++) {
+        const char *w = c->flags.word[i];
+        size_t len = strlen(w), ok = text_valid(w, len);
+        if (ok == len) continue;
+        ox_err_set(err, OX_EUSAGE, "argument %d is not UTF-8 (byte %zu)", i + 1, ok + 1);
+        return ox_err_fix(err, "convert it (iconv), or put it in a file: -f FILE");
+    }
+    if (n >= c->verb->min_words && (max < 0 || n <= max)) return 0;
+    ox_err_set(err, OX_EUSAGE,
+               n < c->verb->min_words ? "%s needs %s" : "%s takes %s, and no more words",
+               c->verb->name, c->verb->args[0] ? c->verb->args : "no words");
+    return ox_err_fix(err, "oxbow %s -h shows how", c->verb->name);
+}
+
+static int run(int argc, char **argv, struct cli *c, ox_err *err) {
+    int rc = flags_parse(argc, argv, &c->flags, err);
+    if (!rc) rc = pick_verb(c, err);
+    if (rc) return rc;
+    if (flags_has(&c->flags, "-h")) return help_print(c, c->is_named ? c->verb : NULL, err);
+    if (flags_has(&c->flags, "-V")) return help_version(err);
+    rc = flags_check(&c->flags, c->verb->flags, c->verb->name, err);
+    if (!rc) rc = check_words(c, err);
+    if (!rc) rc = conf_load(NULL, &c->conf, err);
+    if (!rc) rc = flags_apply(&c->flags, &c->conf, err);
+    return rc ? rc : c->verb->run(c, err);
+}
+
+int main(int argc, char **argv) {
+    struct cli c = {.verbs = verbs, .verb = &verb_chat};
+    ox_err err = {0};
+    setlocale(LC_CTYPE, "");
+    int rc = run(argc, argv, &c, &err);
+    int status = c.status ? c.status : rc ? exit_status(rc) : 0;
+    if (rc) report(&c, &err, status);
+    if (fflush(stdout) && !status) status = 1;
+    conf_deinit(&c.conf);
+    flags_deinit(&c.flags);
+    exit(status);
+}

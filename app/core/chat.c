@@ -1,0 +1,235 @@
+/* chat.c - the conversation tree. Apart from store/ because the screen, the plain mode and the
+ * tests work on trees without a database. Trees are small (tens to thousands of nodes): linear
+ * searches keep the structure to one array, and a path is found by walking up. */
+#include "app/core/chat.h"
+
+#include <string.h>
+
+static const char *const END_NAMES[] = {"open", "done", "stopped", "length", "crashed", "failed"};
+static const char *const ROLE_NAMES[] = {"", "system", "user", "assistant"};
+
+const char *chat_end_name(enum chat_end end) {
+    return END_NAMES[end];
+}
+
+const char *chat_role_name(enum ox_role role) {
+    return ROLE_NAMES[role];
+}
+
+static int find_name(const char *const *names, size_t n, const char *name) {
+    for (size_t i = 0; i < n; i++)
+        if (name && strcmp(names[i], name) == 0) return (int)i;
+    return -1;
+}
+
+int chat_end_parse(const char *name) {
+    return find_name(END_NAMES, sizeof END_NAMES / sizeof END_NAMES[0], name);
+}
+
+int chat_role_parse(const char *name) {
+    return find_name(ROLE_NAMES, sizeof ROLE_NAMES / sizeof ROLE_NAMES[0], name);
+}
+
+void chat_node_deinit(struct chat_node *row) {
+    ox_free(row->text);
+    ox_free(row->thought);
+    ox_free(row->tok);
+    for (size_t i = 0; i < row->n_docs; i++)
+        ox_free(row->docs[i].name);
+    ox_free(row->docs);
+    *row = (struct chat_node){0};
+}
+
+static int copy_docs(const struct chat_node *row, struct chat_node *out, ox_err *err) {
+    if (!row->n_docs) return 0;
+    out->docs = ox_alloc(row->n_docs, sizeof *out->docs, "attachments", err);
+    if (!out->docs) return OX_ENOMEM;
+    for (size_t i = 0; i < row->n_docs; i++) {
+        out->docs[i] = row->docs[i];
+        out->docs[i].name =
+            ox_strdup(row->docs[i].name ? row->docs[i].name : "", "document name", err);
+        if (!out->docs[i].name) return OX_ENOMEM;
+        out->n_docs = i + 1;
+    }
+    return 0;
+}
+
+int chat_node_dup(const struct chat_node *row, struct chat_node *out, ox_err *err) {
+    struct chat_node copy = *row;
+    copy.text = copy.thought = NULL;
+    copy.tok = NULL;
+    copy.docs = NULL;
+    copy.n_docs = 0;
+    int rc = OX_ENOMEM;
+    copy.text = ox_memdup(row->text ? row->text : "", row->n_bytes, "message text", err);
+    if (!copy.text) goto out;
+    if (row->thought) {
+        copy.thought = ox_memdup(row->thought, row->n_thought, "thought", err);
+        if (!copy.thought) goto out;
+    }
+    if (row->n_tok) {
+        copy.tok = ox_alloc(row->n_tok, sizeof *copy.tok, "message tokens", err);
+        if (!copy.tok) goto out;
+        memcpy(copy.tok, row->tok, row->n_tok * sizeof *copy.tok);
+    }
+    rc = copy_docs(row, &copy, err);
+    if (rc) goto out;
+    *out = copy; /* handed over */
+    copy = (struct chat_node){0};
+out:
+    chat_node_deinit(&copy);
+    return rc;
+}
+
+struct chat_node *chat_find(const struct chat *c, int64_t id) {
+    if (id == 0) return NULL;
+    for (size_t i = c->n; i-- > 0;) /* the newest are asked for most */
+        if (c->node[i].id == id) return &c->node[i];
+    return NULL;
+}
+
+int chat_add(struct chat *c, struct chat_node *row, ox_err *err) {
+    int rc = 0;
+    if (row->parent && !chat_find(c, row->parent))
+        rc = ox_err_set(err, OX_ENOTFOUND, "message %lld has no parent %lld here",
+                        (long long)row->id, (long long)row->parent);
+    else if (row->id == 0 || chat_find(c, row->id))
+        rc = ox_err_set(err, OX_EUSAGE, "message id %lld is taken", (long long)row->id);
+    else
+        rc = ox_grow(&c->node, &c->cap, c->n + 1, sizeof *c->node, err);
+    if (rc) {
+        chat_node_deinit(row);
+        return rc;
+    }
+    c->node[c->n++] = *row;
+    c->leaf = row->id;
+    *row = (struct chat_node){0};
+    return 0;
+}
+
+int64_t chat_new_id(const struct chat *c) {
+    int64_t lowest = 0;
+    for (size_t i = 0; i < c->n; i++)
+        if (c->node[i].id < lowest) lowest = c->node[i].id;
+    return lowest - 1;
+}
+
+void chat_renumber(struct chat *c, int64_t from, int64_t to) {
+    for (size_t i = 0; i < c->n; i++) {
+        if (c->node[i].id == from) c->node[i].id = to;
+        if (c->node[i].parent == from) c->node[i].parent = to;
+    }
+    if (c->leaf == from) c->leaf = to;
+}
+
+int chat_edit(struct chat *c, int64_t id, const char *text, size_t n, int64_t *added, ox_err *err) {
+    const struct chat_node *old = chat_find(c, id);
+    if (!old) return ox_err_set(err, OX_ENOTFOUND, "no message %lld to edit", (long long)id);
+    struct chat_node view = *old, row = {0};
+    view.text = (char *)text; /* read by the copy only */
+    view.n_bytes = n;
+    view.thought = NULL;
+    view.n_thought = view.n_tok = 0;
+    view.end = old->role == OX_ROLE_ASSISTANT ? CHAT_OPEN : CHAT_DONE;
+    view.ledger = (struct chat_ledger){0};
+    int rc = chat_node_dup(&view, &row, err);
+    if (rc) return rc;
+    row.id = chat_new_id(c);
+    int64_t fresh = row.id;
+    rc = chat_add(c, &row, err);
+    if (!rc) *added = fresh;
+    return rc;
+}
+
+int chat_path(const struct chat *c, int64_t leaf, struct chat_node ***path, size_t *n,
+              ox_err *err) {
+    size_t depth = 0;
+    for (int64_t id = leaf; id;) {
+        const struct chat_node *at = chat_find(c, id);
+        if (!at) return ox_err_set(err, OX_ENOTFOUND, "no message %lld", (long long)id);
+        id = at->parent;
+        if (++depth > c->n)
+            return ox_err_set(err, OX_EDB, "message %lld is its own ancestor", (long long)leaf);
+    }
+    struct chat_node **rows = ox_alloc(depth, sizeof *rows, "path of messages", err);
+    if (!rows) return OX_ENOMEM;
+    size_t i = depth;
+    for (int64_t id = leaf; id;) {
+        rows[--i] = chat_find(c, id);
+        id = rows[i]->parent;
+    }
+    *path = rows;
+    *n = depth;
+    return 0;
+}
+
+int chat_fork(const struct chat *c, int64_t at, struct chat *out, ox_err *err) {
+    struct chat copy = {0};
+    struct chat_node **path = NULL;
+    size_t n = 0;
+    int rc = chat_path(c, at, &path, &n, err);
+    for (size_t i = 0; !rc && i < n; i++) {
+        struct chat_node row;
+        rc = chat_node_dup(path[i], &row, err);
+        if (!rc) rc = chat_add(&copy, &row, err);
+    }
+    ox_free(path);
+    if (rc) {
+        chat_deinit(&copy);
+        return rc;
+    }
+    *out = copy;
+    return 0;
+}
+
+int64_t chat_sibling(const struct chat *c, int64_t id, int step, size_t *place, size_t *n) {
+    const struct chat_node *self = chat_find(c, id);
+    if (!self) return 0;
+    size_t count = 0, mine = 0;
+    for (size_t i = 0; i < c->n; i++) {
+        if (c->node[i].parent != self->parent) continue;
+        if (c->node[i].id == id) mine = count;
+        count++;
+    }
+    if (n) *n = count;
+    int64_t size = (int64_t)count;
+    size_t want = (size_t)((((int64_t)mine + step) % size + size) % size);
+    if (place) *place = want + 1;
+    for (size_t i = 0; i < c->n; i++)
+        if (c->node[i].parent == self->parent && want-- == 0) return c->node[i].id;
+    return id;
+}
+
+int64_t chat_leaf_below(const struct chat *c, int64_t id) {
+    const struct chat_node *at = chat_find(c, id);
+    if (!at) return 0;
+    int64_t leaf = id;
+    for (size_t i = (size_t)(at - c->node) + 1; i < c->n; i++) {
+        /* Later nodes are younger; the last one whose chain of parents meets id wins. */
+        int64_t up = c->node[i].id;
+        while (up && up != id) {
+            const struct chat_node *row = chat_find(c, up);
+            up = row ? row->parent : 0;
+        }
+        if (up == id) leaf = c->node[i].id;
+    }
+    return leaf;
+}
+
+int64_t chat_turn(const struct chat *c, int64_t leaf, size_t turn) {
+    struct chat_node **path = NULL;
+    size_t n = 0, seen = 0;
+    int64_t id = 0;
+    if (chat_path(c, leaf, &path, &n, NULL)) return 0;
+    for (size_t i = 0; i < n && !id; i++)
+        if (path[i]->role == OX_ROLE_USER && ++seen == turn) id = path[i]->id;
+    ox_free(path);
+    return id;
+}
+
+void chat_deinit(struct chat *c) {
+    for (size_t i = 0; i < c->n; i++)
+        chat_node_deinit(&c->node[i]);
+    ox_free(c->node);
+    *c = (struct chat){0};
+}

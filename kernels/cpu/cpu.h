@@ -26,8 +26,9 @@ struct cpu_mat {
     int64_t n_groups;
     enum kn_dtype dtype;
     const uint32_t *words;
-    const float *scale; /* [n_blocks][n_groups][16] f32, NULL for floating point */
-    const float *zero;  /* the same shape: the value that stands for 0 in stored form; or NULL */
+    bool scale_bf16;   /* else f32 */
+    const void *scale; /* [n_blocks][n_groups][16], NULL for floating point */
+    const float *zero; /* the same shape: the stored number that means 0; NULL: 2^(bits-1) */
 };
 
 struct kn_weight {

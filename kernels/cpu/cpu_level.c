@@ -3,7 +3,7 @@
  * hardware. */
 #include "kernels/cpu/cpu_level.h"
 
-#include "kernels/cpu/cpu_ref.h"
+#include "kernels/cpu/cpu_fast.h"
 
 #include <stdio.h>
 
@@ -35,9 +35,36 @@ void cpu_brand(char *out, size_t cap) {
 #endif
 }
 
+#if defined(__x86_64__)
+/* Leaf 1, ecx bit 29; __builtin_cpu_supports of gcc 12 does not know the name. */
+static bool has_f16c(void) {
+    unsigned int a, b, c, d;
+    return __get_cpuid(1, &a, &b, &c, &d) && (c >> 29 & 1u);
+}
+
+static bool has_avx2(void) {
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
+}
+
+static bool has_avx512(void) {
+    return has_avx2() && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+           __builtin_cpu_supports("avx512vnni");
+}
+
+static bool has_avx512bf16(void) {
+    return has_avx512() && __builtin_cpu_supports("avx512bf16");
+}
+#endif
+
 const struct cpu_level *cpu_levels(int *n) {
     static const struct cpu_level levels[] = {
         {.name = "ref", .is_supported = is_always},
+#if defined(__x86_64__)
+        {"avx2", has_avx2, cpu_pack_words, cpu_embed_words, avx2_linear, NULL, NULL},
+        {"avx512", has_avx512, cpu_pack_words, cpu_embed_words, avx512_linear, NULL, NULL},
+        {"avx512bf16", has_avx512bf16, cpu_pack_words, cpu_embed_words, avx512_linear, NULL, NULL},
+#endif
     };
     *n = (int)(sizeof levels / sizeof levels[0]);
     return levels;

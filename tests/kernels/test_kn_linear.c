@@ -56,7 +56,8 @@ struct sample {
     size_t n_floats, from_out, n_out;
     double *want;   /* out[0], out[1], .. */
     double *want_x; /* x after the add */
-    double scale;   /* sum over outputs of (|xhat| . |w|)^2: what an error is measured by */
+    double size; /* sum over outputs and inputs of (w x)^2: what an error is measured by, since sums
+                    cancel */
 };
 
 static kn_tensor take(float **p, int64_t rows, int64_t cols) {
@@ -142,7 +143,7 @@ static double dot64(struct sample *s, int part, int64_t o, const double *x) {
         sum += w * x[i];
         size += w * x[i] * w * x[i];
     }
-    s->scale += size;
+    s->size += size;
     return sum;
 }
 
@@ -161,6 +162,7 @@ static void sample_truth(struct sample *s) {
                 }
                 if (s->c->epi == KN_EPI_ADD)
                     y += (double)s->start[s->from_out + (size_t)(t * O + o)];
+                s->size += s->c->epi == KN_EPI_SWIGLU ? y * y : 0.0;
                 want[t * O + o] = y;
             }
             want += s->c->T * O;
@@ -201,8 +203,9 @@ static size_t n_checked(const struct sample *s) {
     return s->c->epi == KN_EPI_SWIGLU ? (size_t)(s->c->T * s->c->O[0]) : s->n_out;
 }
 
-/* f32 activations: NMSE 1e-10 and less, a thousandth of what the models' rule asks for. The fast
- * mode rounds activations to 1/127 of the largest of 64: 1e-4 is what two such roundings give. */
+/* f32 activations: NMSE 1e-10, a thousandth of what the models' rule asks for. The fast mode rounds
+ * activations to 1/127 of the largest of 64: (1/127)^2 / 12 of its square, which is 10 to 40 times
+ * the mean square where a normal deviate is multiplied by another. */
 static void check_levels(bool f32_act, double limit) {
     char name[40], what[160];
     kn_dev *dev;
@@ -220,7 +223,9 @@ static void check_levels(bool f32_act, double limit) {
                 run(dev, &s, w, 0, s.c->T);
                 snprintf(what, sizeof what, "%s, %s, %s", name, types[t].name, shapes[c].name);
                 double lim = is_ref && limit > 1e-10 ? 1e-10 : limit;
-                if (!compare_close(what, s.block + s.from_out, s.want, n_checked(&s), lim)) fail();
+                if (!compare_close_to(what, s.block + s.from_out, s.want, n_checked(&s), s.size,
+                                      lim))
+                    fail();
                 if (!compare_close(what, s.block, s.want_x, (size_t)(s.c->T * s.c->D), 1e-12))
                     fail();
                 kn_cpu()->drop(dev, w);
@@ -237,7 +242,7 @@ static void test_kn_linear__f32_activations_agree_with_float64(void **state) {
 
 static void test_kn_linear__fast_mode_stays_within_its_rounding(void **state) {
     (void)state;
-    check_levels(false, 1e-4);
+    check_levels(false, 3e-4);
 }
 
 static void test_kn_linear__rows_do_not_depend_on_their_neighbours(void **state) {

@@ -8,20 +8,35 @@
 #include <stdio.h>
 #include <string.h>
 
-double compare_nmse(const float *got, const double *want, size_t n) {
-    double err = 0.0, ref = 0.0;
+static double square_error(const float *got, const double *want, size_t n) {
+    double err = 0.0;
     for (size_t i = 0; i < n; i++) {
         double d = (double)got[i] - want[i];
-        if (!isfinite(d)) return INFINITY;
+        if (!isfinite(d)) return (double)INFINITY;
         err += d * d;
-        ref += want[i] * want[i];
     }
-    if (ref > 0.0) return err / ref;
+    return err;
+}
+
+static double square_sum(const double *want, size_t n) {
+    double sum = 0.0;
+    for (size_t i = 0; i < n; i++)
+        sum += want[i] * want[i];
+    return sum;
+}
+
+static double ratio(double err, double size) {
+    if (size > 0.0) return err / size;
     return err > 0.0 ? (double)INFINITY : 0.0;
 }
 
-bool compare_close(const char *what, const float *got, const double *want, size_t n, double limit) {
-    double nmse = compare_nmse(got, want, n);
+double compare_nmse(const float *got, const double *want, size_t n) {
+    return ratio(square_error(got, want, n), square_sum(want, n));
+}
+
+bool compare_close_to(const char *what, const float *got, const double *want, size_t n, double size,
+                      double limit) {
+    double nmse = ratio(square_error(got, want, n), size);
     if (nmse <= limit) return true;
     size_t worst = 0;
     for (size_t i = 0; i < n; i++) {
@@ -32,6 +47,10 @@ bool compare_close(const char *what, const float *got, const double *want, size_
     fprintf(stderr, "%s: NMSE %.3g > %.3g; element %zu of %zu: got %.9g, want %.9g\n", what, nmse,
             limit, worst, n, n ? (double)got[worst] : 0.0, n ? want[worst] : 0.0);
     return false;
+}
+
+bool compare_close(const char *what, const float *got, const double *want, size_t n, double limit) {
+    return compare_close_to(what, got, want, n, square_sum(want, n), limit);
 }
 
 bool compare_equal(const char *what, const void *got, const void *want, size_t n_bytes) {

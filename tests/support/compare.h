@@ -9,6 +9,9 @@
 double compare_nmse(const float *got, const double *want, size_t n);
 /* Prints and returns false when the NMSE exceeds limit. */
 bool compare_close(const char *what, const float *got, const double *want, size_t n, double limit);
+/* The same against a given size instead of sum want^2: for sums that may cancel. */
+bool compare_close_to(const char *what, const float *got, const double *want, size_t n, double size,
+                      double limit);
 bool compare_equal(const char *what, const void *got, const void *want, size_t n_bytes);
 
 /* Seeded numbers, the same on every machine. */

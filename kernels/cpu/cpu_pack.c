@@ -1,0 +1,164 @@
+/* cpu_pack.c - packs the parts of a weight for the vector levels: 32-bit words transposed in blocks
+ * of 16 rows, one layout for every type (cpu.h, struct cpu_mat). Plain C: it moves bytes, and both
+ * sides are faster than the memory they come from. */
+#include "kernels/cpu/cpu_fast.h"
+
+enum { COL_UNIT = 64 }; /* columns are padded to it: kernels step over 64 inputs at a time */
+
+static int64_t round_up(int64_t n, int64_t unit) {
+    return (n + unit - 1) / unit * unit;
+}
+
+static int type_bits(enum kn_dtype type) {
+    return type == KN_I4 ? 4 : type == KN_I8 ? 8 : type == KN_F32 ? 32 : 16;
+}
+
+static bool is_quantised(const struct kn_part *p) {
+    return p->dtype == KN_I4 || p->dtype == KN_I8;
+}
+
+struct pack_job {
+    const struct kn_part *part;
+    struct cpu_mat *mat;
+    uint32_t *words;
+    void *scale;
+    float *zero;
+    int n_tasks;
+};
+
+static float read_scale(const struct kn_part *p, int64_t i) {
+    if (p->scale_dtype == KN_F32) {
+        float f;
+        memcpy(&f, (const char *)p->scale + i * 4, sizeof f);
+        return f;
+    }
+    uint16_t h;
+    memcpy(&h, (const char *)p->scale + i * 2, sizeof h);
+    return p->scale_dtype == KN_BF16 ? cpu_from_bf16(h) : cpu_from_f16(h);
+}
+
+/* Scales of one block; rows that do not exist have scale 0 and so give 0. */
+static void pack_scales(struct pack_job *j, int64_t block) {
+    const struct kn_part *p = j->part;
+    int64_t n_groups = j->mat->n_groups, bits = type_bits(p->dtype);
+    for (int64_t g = 0; g < n_groups; g++)
+        for (int64_t r = 0; r < CPU_ROWS; r++) {
+            int64_t row = block * CPU_ROWS + r, at = (block * n_groups + g) * CPU_ROWS + r;
+            bool is_row = row < p->rows;
+            float scale = is_row ? read_scale(p, row * n_groups + g) : 0.0f;
+            if (j->mat->scale_bf16)
+                ((uint16_t *)j->scale)[at] = cpu_to_bf16(scale);
+            else
+                ((float *)j->scale)[at] = scale;
+            if (!j->zero || !is_row) continue;
+            uint32_t word;
+            memcpy(&word, (const char *)p->zero + (row * bits / 32 * n_groups + g) * 4,
+                   sizeof word);
+            j->zero[at] = (float)(word >> (row * bits % 32) & ((1u << bits) - 1u));
+        }
+}
+
+static void pack_blocks(void *arg, int i) {
+    struct pack_job *j = arg;
+    const struct kn_part *p = j->part;
+    int64_t n_words = j->mat->n_words, row_bytes = p->cols * type_bits(p->dtype), from, to;
+    row_bytes = is_quantised(p) ? (row_bytes + 31) / 32 * 4 : row_bytes / 8;
+    cpu_span(j->mat->n_blocks, 1, j->n_tasks, i, &from, &to);
+    for (int64_t b = from; b < to; b++) {
+        uint32_t *dst = j->words + b * n_words * CPU_ROWS;
+        for (int64_t r = 0; r < CPU_ROWS && b * CPU_ROWS + r < p->rows; r++) {
+            const char *src = (const char *)p->data + (b * CPU_ROWS + r) * row_bytes;
+            for (int64_t w = 0; w < row_bytes / 4; w++)
+                memcpy(dst + w * CPU_ROWS + r, src + w * 4, 4);
+            if (row_bytes % 4) /* a row of an odd number of 16-bit elements */
+                memcpy(dst + row_bytes / 4 * CPU_ROWS + r, src + row_bytes / 4 * 4,
+                       (size_t)(row_bytes % 4));
+        }
+        if (j->scale) pack_scales(j, b);
+    }
+}
+
+static void shape_mat(const struct kn_part *p, struct cpu_mat *m) {
+    bool is_q = is_quantised(p);
+    *m = (struct cpu_mat){.rows = p->rows, .cols = p->cols, .dtype = p->dtype};
+    m->n_blocks = round_up(p->rows, CPU_ROWS) / CPU_ROWS;
+    m->n_words = round_up(p->cols, COL_UNIT) * type_bits(p->dtype) / 32;
+    m->group = is_q && p->group ? p->group : p->cols;
+    m->n_groups = p->cols / m->group;
+    m->scale_bf16 = is_q && p->scale_dtype == KN_BF16; /* kept as narrow as the file has them */
+}
+
+/* Bytes of words, scales and zero points of one part, each a multiple of 64. */
+static void mat_bytes(const struct kn_part *p, const struct cpu_mat *m, size_t out[3]) {
+    size_t n_scales = is_quantised(p) ? (size_t)(m->n_blocks * m->n_groups * CPU_ROWS) : 0;
+    out[0] = (size_t)(m->n_blocks * m->n_words * CPU_ROWS) * 4;
+    out[1] = (n_scales * (m->scale_bf16 ? 2 : 4) + 63) / 64 * 64;
+    out[2] = p->zero ? n_scales * 4 : 0;
+}
+
+int cpu_pack_words(kn_dev *dev, kn_weight *w, ox_err *err) {
+    size_t total = 0, bytes[3];
+    for (int i = 0; i < w->n_parts; i++) {
+        shape_mat(&w->part[i], &w->mat[i]);
+        mat_bytes(&w->part[i], &w->mat[i], bytes);
+        total += bytes[0] + bytes[1] + bytes[2];
+    }
+    char *at = w->block = ox_alloc64(total, 1, "packed weights", err);
+    if (!at) return OX_ENOMEM;
+    w->n_bytes = total;
+    for (int i = 0; i < w->n_parts; i++) {
+        struct cpu_mat *m = &w->mat[i];
+        struct pack_job j = {.part = &w->part[i], .mat = m, .n_tasks = cpu_threads(dev) * 4};
+        mat_bytes(&w->part[i], m, bytes);
+        j.words = (void *)at;
+        j.scale = bytes[1] ? at + bytes[0] : NULL;
+        j.zero = bytes[2] ? (void *)(at + bytes[0] + bytes[1]) : NULL;
+        cpu_parallel(dev, j.n_tasks, pack_blocks, &j);
+        m->words = j.words;
+        m->scale = j.scale;
+        m->zero = j.zero;
+        at += bytes[0] + bytes[1] + bytes[2];
+    }
+    return 0;
+}
+
+/* ---- embed --------------------------------------------------------------------------------- */
+
+static float element(const struct cpu_mat *m, const uint32_t *words, const float *scale,
+                     const float *zero, int64_t r, int64_t i) {
+    int bits = type_bits(m->dtype);
+    uint32_t word = words[i * bits / 32 * CPU_ROWS + r] >> (i * bits % 32);
+    int64_t g = i / m->group;
+    if (m->dtype == KN_I4 || m->dtype == KN_I8) {
+        float half = zero ? zero[g] : (float)(1 << (bits - 1));
+        return ((float)(word & ((1u << bits) - 1u)) - half) * scale[g];
+    }
+    if (m->dtype == KN_BF16) return cpu_from_bf16((uint16_t)word);
+    if (m->dtype == KN_F16) return cpu_from_f16((uint16_t)word);
+    float f;
+    memcpy(&f, &word, sizeof f);
+    return f;
+}
+
+int cpu_embed_words(kn_dev *dev, kn_in out, const kn_weight *table, const int32_t *tok,
+                    ox_err *err) {
+    const struct cpu_mat *m = &table->mat[0];
+    void *mem;
+    int rc = cpu_scratch(dev, (size_t)m->n_groups * 2 * sizeof(float), &mem, err);
+    if (rc) return rc;
+    float *scale = mem, *zero = scale + m->n_groups;
+    for (int64_t t = 0; t < out->rows; t++) {
+        int64_t b = tok[t] / CPU_ROWS, r = tok[t] % CPU_ROWS;
+        for (int64_t g = 0; m->scale && g < m->n_groups; g++) {
+            int64_t at = (b * m->n_groups + g) * CPU_ROWS + r;
+            scale[g] = m->scale_bf16 ? cpu_from_bf16(((const uint16_t *)m->scale)[at])
+                                     : ((const float *)m->scale)[at];
+            if (m->zero) zero[g] = m->zero[at];
+        }
+        const uint32_t *words = m->words + b * m->n_words * CPU_ROWS;
+        float *x = (float *)out->data + t * out->cols;
+        for (int64_t i = 0; i < m->cols; i++)
+            x[i] = element(m, words, scale, m->zero ? zero : NULL, r, i);
+    }
+    return 0;
+}

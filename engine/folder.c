@@ -55,9 +55,12 @@ int folder_open(const char *dir, struct folder **out, ox_err *err) {
         f->name = ox_strdup("oxbow-mini", "a name", err);
     } else {
         struct stat st;
-        if (stat(dir, &st) || !S_ISDIR(st.st_mode)) {
+        bool is_there = stat(dir, &st) == 0;
+        if (!is_there || !S_ISDIR(st.st_mode)) {
             rc = ox_err_set(err, OX_EMODEL, "%s: %s", dir,
-                            errno == ENOENT ? "no such folder" : "not a folder");
+                            is_there          ? "not a folder"
+                            : errno == ENOENT ? "no such folder"
+                                              : strerror(errno));
             ox_err_fix(err,
                        "-m takes a folder with config.json, tokenizer.json and safetensors files");
             goto fail;

@@ -22,7 +22,8 @@ const char pretok_digits[] = "\\p{N}";
 enum {
     MAX_PATTERN_BYTES = 4096, /* cl100k has 120; a pattern is a line, not a program */
     JIT_STACK_START = 32 * 1024,
-    JIT_STACK_MAX = 1024 * 1024
+    JIT_STACK_MAX = 1024 * 1024,
+    HEAP_LIMIT_KIB = 512 * 1024 /* of the interpreter, for patterns that keep a place a byte */
 };
 
 struct pretok_stage {
@@ -133,6 +134,7 @@ int pretok_run_new(struct pretok_run **out, ox_err *err) {
         pretok_run_free(r);
         return no_memory(err);
     }
+    pcre2_set_heap_limit(r->context, HEAP_LIMIT_KIB);
     pcre2_jit_stack_assign(r->context, NULL, r->stack);
     *out = r;
     return 0;
@@ -153,7 +155,7 @@ static int find(const struct pretok_stage *s, struct pretok_run *r, const char *
     PCRE2_SPTR subject = (PCRE2_SPTR)text;
     int rc = PCRE2_ERROR_JIT_STACKLIMIT;
     if (s->is_jit) rc = pcre2_jit_match(s->code, subject, n, from, 0, r->data, r->context);
-    if (rc == PCRE2_ERROR_JIT_STACKLIMIT) /* or there is no JIT */
+    if (rc == PCRE2_ERROR_JIT_STACKLIMIT || rc == PCRE2_ERROR_JIT_BADOPTION) /* or no JIT at all */
         rc = pcre2_match(s->code, subject, n, from, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, r->data,
                          r->context);
     if (rc == PCRE2_ERROR_NOMATCH) return 0;

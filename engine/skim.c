@@ -217,7 +217,7 @@ int skim_string(struct skim *s, const char **text, size_t *n, ox_err *err) {
         *text = s->buf;
         *n = n_buf;
     }
-    if (text_whole(*text, *n) != *n) return unexpected(s, "UTF-8", err);
+    if (ox_text_whole(*text, *n) != *n) return unexpected(s, "UTF-8", err);
     s->at = to + 1;
     return 0;
 }

@@ -37,7 +37,7 @@ static int look(const unsigned char *s, size_t n) {
     return lead.length;
 }
 
-size_t text_whole(const char *bytes, size_t n) {
+size_t ox_text_whole(const char *bytes, size_t n) {
     const unsigned char *s = (const unsigned char *)bytes;
     size_t at = 0;
     while (at < n) {
@@ -77,8 +77,8 @@ static void settle_held(struct ox_decoder *d, char *out, size_t *n_out) {
     }
 }
 
-int text_feed(struct ox_decoder *d, const char *bytes, size_t n, char **out, size_t *n_out,
-              size_t *cap, ox_err *err) {
+int ox_text_feed(struct ox_decoder *d, const char *bytes, size_t n, char **out, size_t *n_out,
+                 size_t *cap, ox_err *err) {
     if (n > SIZE_MAX / 8 || *n_out > SIZE_MAX / 8)
         return ox_err_set(err, OX_ENOMEM, "no memory for %zu bytes of text", n);
     /* At worst every byte is an ill-formed part of its own. Room first: no failure half-way. */
@@ -88,7 +88,7 @@ int text_feed(struct ox_decoder *d, const char *bytes, size_t n, char **out, siz
     size_t at = 0;
     while (at < n) {
         if (!d->n_held) {
-            size_t good = text_whole(bytes + at, n - at);
+            size_t good = ox_text_whole(bytes + at, n - at);
             put(*out, n_out, bytes + at, good);
             at += good;
             if (at == n) break;
@@ -99,7 +99,7 @@ int text_feed(struct ox_decoder *d, const char *bytes, size_t n, char **out, siz
     return 0;
 }
 
-int text_flush(struct ox_decoder *d, char **out, size_t *n_out, size_t *cap, ox_err *err) {
+int ox_text_flush(struct ox_decoder *d, char **out, size_t *n_out, size_t *cap, ox_err *err) {
     if (!d->n_held) return 0;
     int rc = ox_grow(out, cap, *n_out + REPLACEMENT_BYTES, 1, err);
     if (rc) return rc;
@@ -108,11 +108,11 @@ int text_flush(struct ox_decoder *d, char **out, size_t *n_out, size_t *cap, ox_
     return 0;
 }
 
-int text_repair(const char *bytes, size_t n, char **out, size_t *n_out, size_t *cap, size_t *n_bad,
-                ox_err *err) {
+int ox_text_repair(const char *bytes, size_t n, char **out, size_t *n_out, size_t *cap,
+                   size_t *n_bad, ox_err *err) {
     size_t n_before = *n_out, bad = 0, at = 0;
     while (at < n) {
-        size_t good = text_whole(bytes + at, n - at);
+        size_t good = ox_text_whole(bytes + at, n - at);
         int rc = ox_grow(out, cap, *n_out + good + REPLACEMENT_BYTES, 1, err);
         if (rc) {
             *n_out = n_before;

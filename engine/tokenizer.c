@@ -168,8 +168,8 @@ static int encode(const tokenizer *t, const char *text, size_t n, bool with_adde
     struct call c = {&t->vocab, NULL, out};
     int rc = take_scratch(t->pool, &c.scratch, err);
     if (rc) return rc;
-    if (text_whole(text, n) < n) {
-        rc = text_repair(text, n, &repaired, &n_repaired, &cap, NULL, err);
+    if (ox_text_whole(text, n) < n) {
+        rc = ox_text_repair(text, n, &repaired, &n_repaired, &cap, NULL, err);
         text = repaired;
         n = n_repaired;
     }
@@ -213,9 +213,9 @@ int tokenizer_token_text(const tokenizer *t, int32_t id, char *out, size_t cap) 
 
 int tokenizer_stream(const tokenizer *t, struct ox_decoder *d, int32_t id, char **text, size_t *n,
                      size_t *cap, ox_err *err) {
-    if (id == -1) return text_flush(d, text, n, cap, err);
+    if (id == -1) return ox_text_flush(d, text, n, cap, err);
     size_t n_bytes = 0;
     const char *bytes = tokenizer_bytes(t, id, &n_bytes);
     if (!bytes) return ox_err_set(err, OX_EUSAGE, "no token has the id %d", (int)id);
-    return text_feed(d, bytes, n_bytes, text, n, cap, err);
+    return ox_text_feed(d, bytes, n_bytes, text, n, cap, err);
 }

@@ -2,9 +2,9 @@
  * written and cutting text are two stories. */
 #include "engine/vocab.h"
 
+#include "engine/jsontext.h"
 #include "engine/skim.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -372,18 +372,6 @@ static int force_cl100k(struct vocab *v, const struct stages *seen, ox_err *err)
     return pretok_add(&v->pretok, pretok_cl100k, strlen(pretok_cl100k), true, err);
 }
 
-/* All but the two large parts, which were cut out of it. */
-static int read_small(struct vocab *v, const char *rest, size_t n_rest, json_t **root,
-                      ox_err *err) {
-    json_error_t why;
-    *root = json_loadb(rest, n_rest, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &why);
-    if (!*root && json_error_code(&why) == json_error_out_of_memory)
-        return ox_err_set(err, OX_ENOMEM, "no memory for tokenizer.json");
-    if (!*root)
-        return ox_err_set(err, OX_EMODEL, "not JSON: %.100s (near line %d)", why.text, why.line);
-    return check_rest(v, *root, err);
-}
-
 int vocab_read(const unsigned char *json, size_t n, struct vocab *out, ox_err *err) {
     struct vocab v = {0};
     struct skim_part vocab, merges;
@@ -393,7 +381,8 @@ int vocab_read(const unsigned char *json, size_t n, struct vocab *out, ox_err *e
     json_t *root = NULL;
     int rc = skim_split((const char *)json, n, &vocab, &merges, &rest, &n_rest, err);
     if (!rc) rc = bpe_init(&v.bpe, vocab.n / 16, err); /* 16 bytes of file an entry, about */
-    if (!rc) rc = read_small(&v, rest, n_rest, &root, err);
+    if (!rc) rc = jsontext_parse((unsigned char *)rest, n_rest, "tokenizer.json", &root, err);
+    if (!rc) rc = check_rest(&v, root, err);
     if (!rc && (!vocab.from || !merges.from))
         rc = ox_err_set(err, OX_EMODEL, "model: no %s", vocab.from ? "merges" : "vocab");
     if (!rc) rc = read_added(&v, json_object_get(root, "added_tokens"), err);

@@ -46,6 +46,10 @@ static const struct {
     {"tiny-f16", 444022, 18, KN_F16, KN_F16, KN_F16},
     {"tiny-7b-shape-w8a16", 1495152, 34, KN_BF16, KN_I8, KN_I8},
     {"tiny-7b-shape-w4a16", 1495152, 34, KN_BF16, KN_I4, KN_BF16},
+    {"tiny-rope", 277760, 18, KN_BF16, KN_BF16, KN_BF16},
+    {"tiny-mixed-quant", 755424, 21, KN_I8, KN_I4, KN_BF16},
+    {"tiny-zero-points", 303228, 18, KN_BF16, KN_I4, KN_I4},
+    {"tiny-aliases", 122386, 18, KN_F32, KN_F32, KN_F32},
 };
 
 static void test_weights__golden_folders(void **state) {
@@ -66,13 +70,63 @@ static void test_weights__golden_folders(void **state) {
         assert_int_equal(w.layer[0].mixer_in->n, 6);
         assert_int_equal(w.layer[0].mixer_in->part[0].dtype, cases[i].body);
         assert_int_equal(w.layer[0].mixer_in->part[4].dtype, cases[i].gates);
-        assert_int_equal(w.layer[3].mixer_in->n, 3);
+        for (int32_t k = 0; k < w.n_layers; k++)
+            assert_int_equal(w.layer[k].mixer_in->n, m.config.kind[k] == OX_LAYER_GDN ? 6 : 3);
         assert_true((w.head == w.embed) == m.config.tied);
         weights_deinit(&w);
         assert_int_equal(dev.n_weights, 0);
         assert_int_equal(dev.n_blocks, 0);
         close_model(&m);
     }
+}
+
+/* Attention first; fewer key than value heads; gates in f32 beside bf16 matrices. */
+static void test_weights__odd_shape(void **state) {
+    struct model m;
+    struct ox_weights w = {0};
+    struct kn_dev dev = {0};
+    ox_err err = {0};
+    must(open_model(GOLDEN "tiny-heads", &m, &err), "open", &err);
+    must(weights_load(&m.tensors, &m.config, &recording_backend, &dev, &w, &err), "load", &err);
+    assert_int_equal(w.n_params, 266010);
+    assert_int_equal(w.layer[0].mixer_in->n, 3);
+    assert_int_equal(w.layer[1].mixer_in->part[0].rows, 30);
+    assert_int_equal(w.layer[1].mixer_in->part[2].rows, 84);
+    assert_int_equal(w.layer[1].mixer_in->part[4].rows, 6);
+    assert_int_equal(w.layer[1].taps.rows, 144);
+    assert_int_equal(w.layer[1].a_log.cols, 6);
+    assert_int_equal(w.layer[1].o_norm.cols, 14);
+    assert_int_equal(w.layer[3].k_norm.cols, 36);
+    assert_null(w.layer[3].taps.data);
+    assert_null(w.layer[1].q_norm.data);
+    weights_deinit(&w);
+    close_model(&m);
+}
+
+/* Zero points reach the backend as the file has them, with the group of their own config group. */
+static void test_weights__zero_points(void **state) {
+    struct model m;
+    struct ox_weights w = {0};
+    struct kn_dev dev = {0};
+    ox_err err = {0};
+    must(open_model(GOLDEN "tiny-zero-points", &m, &err), "open", &err);
+    must(weights_load(&m.tensors, &m.config, &recording_backend, &dev, &w, &err), "load", &err);
+    const struct kn_part *up = &w.layer[2].gate_up->part[1], *down = w.layer[2].down->part,
+                         *out = w.layer[2].mixer_out->part;
+    assert_int_equal(up->group, 32);
+    assert_ptr_equal(up->zero,
+                     st_find(&m.tensors, "model.layers.2.mlp.up_proj.weight_zero_point")->data);
+    assert_int_equal(down->group, 0);
+    assert_int_equal(down->dtype, KN_I4);
+    assert_int_equal(down->scale_dtype, KN_F32);
+    assert_int_equal(down->cols, 70);
+    assert_non_null(down->zero);
+    assert_int_equal(out->dtype, KN_I8);
+    assert_int_equal(out->scale_dtype, KN_F16);
+    assert_null(out->zero);
+    assert_int_equal(w.head->part[0].dtype, KN_I4);
+    weights_deinit(&w);
+    close_model(&m);
 }
 
 /* Taps in order q|k|v and small tensors as f32, compared with the file element by element. */
@@ -188,6 +242,8 @@ static void test_weights__key(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_weights__golden_folders),
+        cmocka_unit_test(test_weights__odd_shape),
+        cmocka_unit_test(test_weights__zero_points),
         cmocka_unit_test(test_weights__small_tensors),
         cmocka_unit_test(test_weights__default_model),
         cmocka_unit_test(test_weights__failures_release_all),

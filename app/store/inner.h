@@ -52,6 +52,7 @@ void store_held_committed(store *st, bool committed);
  * ---------------------------------------------------------------------------------------- */
 
 void store_imports_drop(store *st);
+int store_docs_recover(store *st, ox_err *err); /* removes what dead processes left half read in */
 
 /* ---- ids as bytes
  * ---------------------------------------------------------------------------------- */

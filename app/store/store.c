@@ -159,6 +159,7 @@ int store_open(const char *path, bool read_only, store **out, ox_err *err) {
     if (!rc) rc = open_locks(st, err);
     if (!rc) rc = read_uid(st, err);
     if (!rc && !st->db->read_only) rc = store_recover(st, err);
+    if (!rc && !st->db->read_only) rc = store_docs_recover(st, err);
     if (rc) {
         store_close(st);
         return ox_err_wrap(err, rc, "open history");

@@ -21,13 +21,13 @@ struct place {
     char dir[64], db[96];
 };
 
-static void place_make(struct place *p) {
+static inline void place_make(struct place *p) {
     snprintf(p->dir, sizeof p->dir, "/tmp/oxbow-store-XXXXXX");
     assert_non_null(mkdtemp(p->dir));
     snprintf(p->db, sizeof p->db, "%s/data/oxbow.db", p->dir);
 }
 
-static void place_remove(struct place *p) {
+static inline void place_remove(struct place *p) {
     char cmd[128];
     snprintf(cmd, sizeof cmd, "rm -rf '%s'", p->dir);
     assert_int_equal(system(cmd), 0);

@@ -61,9 +61,11 @@ const struct cpu_level *cpu_levels(int *n) {
     static const struct cpu_level levels[] = {
         {.name = "ref", .is_supported = is_always},
 #if defined(__x86_64__)
-        {"avx2", has_avx2, cpu_pack_words, cpu_embed_words, avx2_linear, avx2_gdn, NULL},
-        {"avx512", has_avx512, cpu_pack_words, cpu_embed_words, avx512_linear, avx512_gdn, NULL},
-        {"avx512bf16", has_avx512bf16, cpu_pack_words, cpu_embed_words, avx512_linear, avx512_gdn, NULL},
+        {"avx2", has_avx2, cpu_pack_words, cpu_embed_words, avx2_linear, avx2_gdn, avx2_attn},
+        {"avx512", has_avx512, cpu_pack_words, cpu_embed_words, avx512_linear, avx512_gdn,
+         avx512_attn},
+        {"avx512bf16", has_avx512bf16, cpu_pack_words, cpu_embed_words, avx512_linear, avx512_gdn,
+         avx512_attn},
 #endif
     };
     *n = (int)(sizeof levels / sizeof levels[0]);

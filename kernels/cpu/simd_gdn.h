@@ -3,8 +3,9 @@
  * prefill is cut (docs/KERNELS.md 7.2).
  *
  * Two shapes of one arithmetic. Few tokens: rows of the state as they lie in memory, Dk contiguous,
- * VL rows at a time, their sums brought together by a tree of shuffles. Many tokens: VL columns of Dv
- * side by side in L1, transposed once for all tokens; there the same tree adds whole registers. */
+ * VL rows at a time, their sums brought together by a tree of shuffles. Many tokens: VL columns of
+ * Dv side by side in L1, transposed once for all tokens; there the same tree adds whole registers.
+ */
 #ifndef SIMD_GDN_H
 #define SIMD_GDN_H
 
@@ -15,16 +16,16 @@
 #include <math.h>
 
 enum {
-    TAPS = 4,        /* other widths take the reference */
-    MAX_DK = 256,    /* of a head; larger ones take the reference */
-    MANY = 6,        /* tokens from which transposing the state pays */
-    STEP_ROWS = 32   /* rows of Dv a task takes when tokens are few */
+    TAPS = 4,      /* other widths take the reference */
+    MAX_DK = 256,  /* of a head; larger ones take the reference */
+    MANY = 6,      /* tokens from which transposing the state pays */
+    STEP_ROWS = 32 /* rows of Dv a task takes when tokens are few */
 };
 
 struct gdn_job {
     const struct kn_gdn *g;
     int64_t T, Hk, Hv, Dk, Dv, Kd, channels;
-    float *z;           /* [T][channels]: after convolution, SiLU and L2 norm; many tokens only */
+    float *z;            /* [T][channels]: after convolution, SiLU and L2 norm; many tokens only */
     float *decay, *beta; /* [T][Hv] */
     int n_tasks;
 };
@@ -36,12 +37,15 @@ static inline vf sum_rows(const vf *p) {
 #if defined(__AVX512F__)
     vf t[8], u[4], v[2];
     for (int i = 0; i < 8; i++)
-        t[i] = vf_add(_mm512_shuffle_f32x4(p[i], p[i + 8], 0x44), _mm512_shuffle_f32x4(p[i], p[i + 8], 0xee));
+        t[i] = vf_add(_mm512_shuffle_f32x4(p[i], p[i + 8], 0x44),
+                      _mm512_shuffle_f32x4(p[i], p[i + 8], 0xee));
     for (int i = 0; i < 4; i++)
-        u[i] = vf_add(_mm512_shuffle_f32x4(t[i], t[i + 4], 0x88), _mm512_shuffle_f32x4(t[i], t[i + 4], 0xdd));
+        u[i] = vf_add(_mm512_shuffle_f32x4(t[i], t[i + 4], 0x88),
+                      _mm512_shuffle_f32x4(t[i], t[i + 4], 0xdd));
     for (int i = 0; i < 2; i++) {
         __m512d a = _mm512_castps_pd(u[i]), b = _mm512_castps_pd(u[i + 2]);
-        v[i] = vf_add(_mm512_castpd_ps(_mm512_unpacklo_pd(a, b)), _mm512_castpd_ps(_mm512_unpackhi_pd(a, b)));
+        v[i] = vf_add(_mm512_castpd_ps(_mm512_unpacklo_pd(a, b)),
+                      _mm512_castpd_ps(_mm512_unpackhi_pd(a, b)));
     }
     vf w = vf_add(_mm512_shuffle_ps(v[0], v[1], 0x88), _mm512_shuffle_ps(v[0], v[1], 0xdd));
     const __m512i order = _mm512_setr_epi32(0, 2, 1, 3, 8, 10, 9, 11, 4, 6, 5, 7, 12, 14, 13, 15);
@@ -49,10 +53,12 @@ static inline vf sum_rows(const vf *p) {
 #else
     vf t[4], u[2];
     for (int i = 0; i < 4; i++)
-        t[i] = vf_add(_mm256_permute2f128_ps(p[i], p[i + 4], 0x20), _mm256_permute2f128_ps(p[i], p[i + 4], 0x31));
+        t[i] = vf_add(_mm256_permute2f128_ps(p[i], p[i + 4], 0x20),
+                      _mm256_permute2f128_ps(p[i], p[i + 4], 0x31));
     for (int i = 0; i < 2; i++) {
         __m256d a = _mm256_castps_pd(t[i]), b = _mm256_castps_pd(t[i + 2]);
-        u[i] = vf_add(_mm256_castpd_ps(_mm256_unpacklo_pd(a, b)), _mm256_castpd_ps(_mm256_unpackhi_pd(a, b)));
+        u[i] = vf_add(_mm256_castpd_ps(_mm256_unpacklo_pd(a, b)),
+                      _mm256_castpd_ps(_mm256_unpackhi_pd(a, b)));
     }
     vf w = vf_add(_mm256_shuffle_ps(u[0], u[1], 0x88), _mm256_shuffle_ps(u[0], u[1], 0xdd));
     return _mm256_permutevar8x32_ps(w, _mm256_setr_epi32(0, 2, 1, 3, 4, 6, 5, 7));
@@ -71,10 +77,10 @@ static inline void load_taps(const float *p, int64_t n, vf tap[TAPS]) {
         tap[i] = vf_load(w[i]);
 }
 
-/* n channels of one input tensor for tokens [from, to); c_in counts within the tensor, c within q|k|v.
- * z [to - from][stride]. The window of raw inputs slides through registers. */
-static void convolve(const struct kn_gdn *g, kn_in in, int64_t c_in, int64_t c, int64_t n, int64_t from,
-                     int64_t to, float *z, int64_t stride) {
+/* n channels of one input tensor for tokens [from, to); c_in counts within the tensor, c within
+ * q|k|v. z [to - from][stride]. The window of raw inputs slides through registers. */
+static void convolve(const struct kn_gdn *g, kn_in in, int64_t c_in, int64_t c, int64_t n,
+                     int64_t from, int64_t to, float *z, int64_t stride) {
     int64_t channels = g->taps.rows, keep = TAPS - 1;
     const float *raw = in->data, *conv = g->conv.data;
     for (int64_t i = 0; i < n; i += VL) {
@@ -119,8 +125,8 @@ static void gates(const struct kn_gdn *g, int64_t t, int64_t h, float *decay, fl
 /* ---- few tokens: rows as stored ------------------------------------------------------------ */
 
 /* VL rows (n of them real) of one head through one token. k, q: nc vectors, zero behind Dk. */
-static inline void step_rows(float *S, int64_t Dk, int64_t nc, int64_t n, const float *k, const float *q,
-                             const float *v, float decay, float beta, float *y) {
+static inline void step_rows(float *S, int64_t Dk, int64_t nc, int64_t n, const float *k,
+                             const float *q, const float *v, float decay, float beta, float *y) {
     vf p[VL], g = vf_set(decay);
     float e[VL];
     for (int r = 0; r < VL; r++) {
@@ -147,7 +153,8 @@ static inline void step_rows(float *S, int64_t Dk, int64_t nc, int64_t n, const 
 static void run_few(void *arg, int i) {
     struct gdn_job *j = arg;
     const struct kn_gdn *g = j->g;
-    int64_t slices = (j->Dv + STEP_ROWS - 1) / STEP_ROWS, h = i / slices, d0 = i % slices * STEP_ROWS;
+    int64_t slices = (j->Dv + STEP_ROWS - 1) / STEP_ROWS, h = i / slices,
+            d0 = i % slices * STEP_ROWS;
     int64_t hk = h / (j->Hv / j->Hk), nc = (j->Dk + VL - 1) / VL;
     int64_t n = j->Dv - d0 < STEP_ROWS ? j->Dv - d0 : STEP_ROWS;
     float q[MAX_DK + VL], k[MAX_DK + VL], v[STEP_ROWS + VL], decay, beta;
@@ -180,7 +187,8 @@ static void run_inputs(void *arg, int i) {
     convolve(g, &g->v, 0, 2 * j->Kd, j->Hv * j->Dv, from, to, z + 2 * j->Kd, j->channels);
     for (int64_t t = from; t < to; t++) {
         for (int64_t h = 0; h < 2 * j->Hk; h++)
-            l2_norm(j->z + t * j->channels + h * j->Dk, j->Dk, g->l2_eps, h < j->Hk ? q_scale(j->Dk) : 1.0f);
+            l2_norm(j->z + t * j->channels + h * j->Dk, j->Dk, g->l2_eps,
+                    h < j->Hk ? q_scale(j->Dk) : 1.0f);
         for (int64_t h = 0; h < j->Hv; h++)
             gates(g, t, h, j->decay + t * j->Hv + h, j->beta + t * j->Hv + h);
     }
@@ -197,8 +205,8 @@ static inline vf column_dot(const float *S, const float *k, int64_t nc, int64_t 
 }
 
 /* The same after S <- decay S + k e. */
-static inline vf column_update(float *S, const float *k, const float *q, int64_t nc, int64_t Dk, int j,
-                               vf g, vf e) {
+static inline vf column_update(float *S, const float *k, const float *q, int64_t nc, int64_t Dk,
+                               int j, vf g, vf e) {
     vf p = vf_set(0.0f);
     for (int64_t c = 0; c < nc; c++) {
         int64_t i = c * VL + j;
@@ -212,16 +220,17 @@ static inline vf column_update(float *S, const float *k, const float *q, int64_t
 }
 
 /* The tree of sum_rows over VL registers made one after the other. */
-#define COLUMN_TREE(f)                                                                                 \
-    vf_add(vf_add(COLUMN_QUAD(f, 0), COLUMN_QUAD(f, 2)), vf_add(COLUMN_QUAD(f, 1), COLUMN_QUAD(f, 3)))
+#define COLUMN_TREE(f)                                                                             \
+    vf_add(vf_add(COLUMN_QUAD(f, 0), COLUMN_QUAD(f, 2)),                                           \
+           vf_add(COLUMN_QUAD(f, 1), COLUMN_QUAD(f, 3)))
 #if defined(__AVX512F__)
 #define COLUMN_QUAD(f, j) vf_add(vf_add(f(j), f(j + 8)), vf_add(f(j + 4), f(j + 12)))
 #else
 #define COLUMN_QUAD(f, j) vf_add(f(j), f(j + 4))
 #endif
 
-static inline void step_columns(float *S, int64_t Dk, int64_t nc, const float *k, const float *q, vf v,
-                                float decay, float beta, float *y, int64_t n) {
+static inline void step_columns(float *S, int64_t Dk, int64_t nc, const float *k, const float *q,
+                                vf v, float decay, float beta, float *y, int64_t n) {
     vf g = vf_set(decay);
 #define DOT(j) column_dot(S, k, nc, Dk, j)
 #define UPDATE(j) column_update(S, k, q, nc, Dk, j, g, e)
@@ -236,7 +245,8 @@ static void run_many(void *arg, int i) {
     struct gdn_job *j = arg;
     const struct kn_gdn *g = j->g;
     int64_t slices = (j->Dv + VL - 1) / VL, h = i / slices, d0 = i % slices * VL, Dk = j->Dk;
-    int64_t hk = h / (j->Hv / j->Hk), nc = (Dk + VL - 1) / VL, n = j->Dv - d0 < VL ? j->Dv - d0 : VL;
+    int64_t hk = h / (j->Hv / j->Hk), nc = (Dk + VL - 1) / VL,
+            n = j->Dv - d0 < VL ? j->Dv - d0 : VL;
     _Alignas(64) float S[MAX_DK * VL];
     float *state = (float *)g->state.data + (h * j->Dv + d0) * Dk;
     memset(S, 0, (size_t)(nc * VL * VL) * sizeof *S);
@@ -248,8 +258,10 @@ static void run_many(void *arg, int i) {
         vf v = vf_load_n(z + 2 * j->Kd + h * j->Dv + d0, n);
         float decay = j->decay[t * j->Hv + h], beta = j->beta[t * j->Hv + h];
         float *y = (float *)g->out.data + t * j->Hv * j->Dv + h * j->Dv + d0;
-        if (Dk == 4 * VL) step_columns(S, 4 * VL, 4, k, q, v, decay, beta, y, n);
-        else step_columns(S, Dk, nc, k, q, v, decay, beta, y, n);
+        if (Dk == 4 * VL)
+            step_columns(S, 4 * VL, 4, k, q, v, decay, beta, y, n);
+        else
+            step_columns(S, Dk, nc, k, q, v, decay, beta, y, n);
     }
     for (int64_t d = 0; d < n; d++)
         for (int64_t x = 0; x < Dk; x++)
@@ -271,7 +283,8 @@ static void shift_conv(const struct kn_gdn *g) {
         }
         kn_in in[] = {&g->q, &g->k, &g->v};
         for (int i = 0; i < 3; i++) {
-            memcpy(to, (const float *)in[i]->data + t * in[i]->cols, (size_t)in[i]->cols * sizeof *to);
+            memcpy(to, (const float *)in[i]->data + t * in[i]->cols,
+                   (size_t)in[i]->cols * sizeof *to);
             to += in[i]->cols;
         }
     }
@@ -290,7 +303,8 @@ static int run_gdn(kn_dev *dev, const struct kn_gdn *g, ox_err *err) {
         return 0;
     }
     void *mem;
-    int rc = cpu_scratch(dev, (size_t)j.T * (size_t)(j.channels + 2 * j.Hv) * sizeof *j.z, &mem, err);
+    int rc =
+        cpu_scratch(dev, (size_t)j.T * (size_t)(j.channels + 2 * j.Hv) * sizeof *j.z, &mem, err);
     if (rc) return rc;
     j.z = mem;
     j.decay = j.z + j.T * j.channels;

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 static const struct verb *const verbs[] = {
-    &verb_ask, &verb_chat, &verb_model, &verb_completion, NULL,
+    &verb_ask, &verb_chat, NULL,
 };
 
 /* docs/PRODUCT.md section 3. */

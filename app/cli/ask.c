@@ -1,12 +1,212 @@
-/* ask.c - one question, one answer on stdout. */
+/* ask.c - one question, one answer on stdout: read, count, refuse with numbers or send, stream,
+ * report. */
+#include "app/cli/input.h"
 #include "app/cli/verb.h"
-static int run(struct cli *c, ox_err *err) {
-    (void)c;
+#include "app/core/say.h"
+#include "app/core/text.h"
+#include "app/output.h"
+#include "app/progress.h"
+#include "app/talk.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+struct ask {
+    struct cli *c;
+    bool quiet, json;
+    struct talk talk;
+    struct output out;
+    struct progress bar;
+};
+
+static int need_prompt(const struct input *in, ox_err *err) {
+    if (in->prompt.n) return 0;
+    ox_err_set(err, OX_EUSAGE, in->n_docs ? "a document, but no question" : "no prompt");
+    return ox_err_fix(
+        err, "oxbow ask \"Why is the sky blue?\"    oxbow ask -f act.txt \"Who signed it?\"");
+}
+
+static void notice(const struct ask *a, const char *text) {
+    if (!a->quiet && text[0]) fprintf(stderr, "-- %s\n", text);
+}
+
+/* --- --dry-run
+ * ------------------------------------------------------------------------------------- */
+
+static int dry_json(const struct talk *t, struct buf *b, ox_err *err) {
+    size_t reused = t->plan.live + t->plan.restored;
+    int rc = buf_printf(b, err,
+                        "{\"tokens\":%zu,\"limit\":%u,\"reused\":%zu,\"read\":%zu,\"seconds\":%.1f,"
+                        "\"bytes\":%llu,\"documents\":[",
+                        t->n_prompt, t->info->max_tokens, reused, t->n_prompt - reused,
+                        t->plan.time_s, (unsigned long long)t->plan.bytes);
+    for (size_t i = 0; !rc && i < t->n_docs; i++) {
+        const struct talk_doc *d = &t->doc[i];
+        rc = buf_puts(b, i ? ",{\"name\":" : "{\"name\":", err);
+        if (!rc) rc = text_json(b, buf_str(&d->name), d->name.n, err);
+        if (!rc) rc = buf_printf(b, err, ",\"tokens\":%zu}", d->tok.n);
+    }
+    return rc ? rc : buf_puts(b, "]}\n", err);
+}
+
+static int dry_text(const struct talk *t, struct buf *b, ox_err *err) {
+    char n[SAY_BYTES], limit[SAY_BYTES], secs[SAY_BYTES];
+    size_t reused = t->plan.live + t->plan.restored;
+    int rc = buf_printf(b, err, "%s tokens, fits (%s)\n", say_count(n, t->n_prompt),
+                        say_count(limit, t->info->max_tokens));
+    if (!rc && reused)
+        rc = buf_printf(b, err, "%s reused from saved states, %s to load\n", say_count(n, reused),
+                        say_bytes(limit, t->plan.bytes));
+    if (!rc)
+        rc = buf_printf(b, err, "%s to read, about %s\n", say_count(n, t->n_prompt - reused),
+                        say_time(secs, t->plan.time_s));
+    for (size_t i = 0; !rc && i < t->n_docs; i++) {
+        const struct talk_doc *d = &t->doc[i];
+        rc = text_show(b, buf_str(&d->name), d->name.n, TEXT_LINE, err);
+        if (!rc)
+            rc = buf_printf(b, err, ": %s tokens, %s\n", say_count(n, d->tok.n),
+                            charset_name(d->charset));
+    }
+    return rc;
+}
+
+static int dry_run(struct ask *a, ox_err *err) {
+    struct buf b = {0};
+    int rc = a->json ? dry_json(&a->talk, &b, err) : dry_text(&a->talk, &b, err);
+    if (!rc) rc = output_bytes(&a->out, buf_str(&b), b.n, err);
+    buf_deinit(&b);
+    return rc;
+}
+
+/* --- the answer
+ * ------------------------------------------------------------------------------------ */
+
+static void on_progress(void *user, const struct news *n) {
+    progress_news(&((struct ask *)user)->bar, n);
+}
+
+static int on_thought(void *user, const char *s, size_t n, ox_err *err) {
+    struct ask *a = user;
+    struct buf b = {0};
     (void)err;
+    progress_end(&a->bar);
+    if (text_show(&b, s, n, TEXT_LINES, NULL) == 0) fputs(buf_str(&b), stderr);
+    buf_deinit(&b);
     return 0;
 }
-const struct verb verb_ask = {"ask", "PROMPT", "one answer on stdout", "-f", "", 0, -1, run};
-const struct verb verb_chat = {"chat", "PROMPT", "one answer on stdout", "-f", "", 0, -1, run};
-const struct verb verb_model = {"model", "PROMPT", "one answer on stdout", "-f", "", 0, -1, run};
-const struct verb verb_completion = {"completion", "PROMPT", "one answer on stdout", "-f", "", 0,
-                                     -1,           run};
+
+static int on_text(void *user, const char *s, size_t n, ox_err *err) {
+    struct ask *a = user;
+    progress_end(&a->bar);
+    return a->json ? 0 : output_text(&a->out, s, n, err);
+}
+
+static const char *stop_word(enum chat_end end) {
+    static const char *const words[] = {"open", "eos", "user", "length", "crashed", "error"};
+    return words[end];
+}
+
+static int print_json(struct ask *a, ox_err *err) {
+    const struct talk *t = &a->talk;
+    const struct chat_ledger *l = &t->ledger;
+    struct buf b = {0};
+    int rc = buf_puts(&b, "{\"answer\":", err);
+    if (!rc) rc = text_json(&b, buf_str(&t->answer), t->answer.n, err);
+    if (!rc)
+        rc = buf_printf(
+            &b, err, t->uid[0] ? ",\"id\":\"%s\",\"model\":" : ",\"id\":null%s,\"model\":", t->uid);
+    if (!rc) rc = text_json(&b, t->info->name, strlen(t->info->name), err);
+    if (!rc)
+        rc = buf_printf(
+            &b, err,
+            ",\"used\":%zu,\"limit\":%u,\"reused\":%zu,\"read\":%zu,\"generated\":%zu,\"exact\":%s,"
+            "\"stop\":\"%s\",\"seed\":%llu,\"citations\":[]}\n",
+            l->n_in + l->n_out, t->info->max_tokens, l->n_reused, l->n_in - l->n_reused, l->n_out,
+            l->exact ? "true" : "false", stop_word(t->end), (unsigned long long)l->seed);
+    if (!rc) rc = output_bytes(&a->out, buf_str(&b), b.n, err);
+    buf_deinit(&b);
+    return rc;
+}
+
+static int answer(struct ask *a, ox_err *err) {
+    struct talk *t = &a->talk;
+    const struct talk_watch watch = {
+        a, on_progress, flags_has(&a->c->flags, "--think") ? on_thought : NULL, on_text};
+    const struct config *conf = &a->c->conf;
+    bool redraw = isatty(STDERR_FILENO) && strcmp(conf->term, "dumb") != 0 && !conf->accessible;
+    progress_start(&a->bar, a->quiet, redraw, t->n_docs ? buf_str(&t->doc[0].name) : "the prompt");
+    int rc = talk_answer(t, &watch, err);
+    progress_end(&a->bar);
+    if (a->out.is_closed) { /* nobody reads: no message, as with any program in a pipe */
+        a->c->status = 141;
+        return OX_ECANCELLED;
+    }
+    int end = a->json || a->out.raw ? 0 : output_end_line(&a->out, rc ? NULL : err);
+    if (!rc) rc = a->json ? print_json(a, err) : end;
+    if (!rc && t->end == CHAT_LENGTH) notice(a, "stopped at the length limit; -n N allows more");
+    if (!rc && t->end == CHAT_STOPPED) {
+        notice(a, "stopped");
+        a->c->status = 128 + (t->signo ? t->signo : 2);
+        rc = OX_ECANCELLED;
+    }
+    if (!rc && t->end == CHAT_DONE && !t->answer.n) notice(a, "the model gave an empty answer");
+    return rc;
+}
+
+static int run_input(struct ask *a, struct input *in, ox_err *err) {
+    struct talk *t = &a->talk;
+    bool dry = flags_has(&a->c->flags, "--dry-run");
+    int rc = talk_start(t, &a->c->conf, err);
+    if (!rc) rc = buf_add(&t->system, buf_str(&in->system), in->system.n, err);
+    if (!rc) rc = talk_ready(t, err);
+    if (!rc) notice(a, t->info->note);
+    for (size_t i = 0; !rc && i < in->n_docs; i++)
+        rc = talk_add(t, &in->doc[i], err);
+    if (!rc) rc = talk_plan(t, in->prompt.p, in->prompt.n, err);
+    if (rc) return rc;
+    rc = dry ? dry_run(a, err) : answer(a, err);
+    notice(a, buf_str(&t->save_note));
+    return rc;
+}
+
+static int run(struct cli *c, ox_err *err) {
+    struct ask a = {.c = c,
+                    .quiet = flags_has(&c->flags, "-q"),
+                    .json = flags_has(&c->flags, "--json"),
+                    .out = {.fd = -1}};
+    struct input in = {0};
+    const struct output_opts where = {flags_get(&c->flags, "-o"), flags_has(&c->flags, "--force"),
+                                      flags_has(&c->flags, "--raw")};
+    int rc = input_read(c, true, &in, err);
+    if (!rc) rc = need_prompt(&in, err);
+    if (!rc) rc = output_open(&where, &a.out, err);
+    if (!rc) rc = run_input(&a, &in, err);
+    if (rc == OX_ECANCELLED) {
+        if (!c->status) c->status = 128 + 2;
+        if (err) *err = (ox_err){.code = rc}; /* they know */
+    }
+    if (a.out.fd >= 0) {
+        int closed = output_close(&a.out, !rc || a.talk.end == CHAT_STOPPED, rc ? NULL : err);
+        if (!rc) rc = closed;
+    }
+    talk_deinit(&a.talk);
+    input_deinit(&in);
+    return rc;
+}
+
+const struct verb verb_ask = {
+    .name = "ask",
+    .args = "PROMPT",
+    .brief = "one answer on stdout",
+    .flags = "-f -s -p -n -o --force --raw --json --dry-run --think --no-think " FLAGS_MODEL
+        FLAGS_SAMPLING FLAGS_STORE FLAGS_ALWAYS,
+    .examples = "oxbow ask \"Why is the sky blue?\"\n"
+                "oxbow ask -f act.txt \"Who signed it?\"\ta question about a file\n"
+                "oxbow ask -f act.txt:1-2400 \"What is new?\"\tabout some of its lines\n"
+                "journalctl -b | oxbow ask \"What failed?\"\ta long stdin is a document\n"
+                "oxbow ask -q -o why.md \"Why?\"\tthe answer to a file, nothing else\n"
+                "oxbow ask --dry-run -f act.txt \"Who?\"\ttokens and seconds; sends nothing",
+    .max_words = -1,
+    .run = run,
+};

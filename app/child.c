@@ -1,0 +1,123 @@
+/* child.c - see child.h. */
+#include "app/child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+extern char **environ;
+
+enum { NOT_FOUND = 127 }; /* exit status of a child whose program could not be started */
+
+static double now_s(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void limit(int what, rlim_t n) {
+    struct rlimit r = {n, n};
+    setrlimit(what, &r);
+}
+
+/* In the child, between fork and exec: async-signal-safe calls only. */
+static void become(const char *const *argv, const struct child_limits *l, int out) {
+    static char path[] = "PATH=/usr/local/bin:/usr/bin:/bin", lang[] = "LC_ALL=C.UTF-8";
+    char *env[] = {path, lang, NULL};
+    setpgid(0, 0);
+    int null = open("/dev/null", O_RDWR);
+    dup2(null, 0);
+    dup2(out, 1);
+    dup2(null, 2);
+    if (l->cpu_s) limit(RLIMIT_CPU, l->cpu_s);
+    if (l->memory_bytes) limit(RLIMIT_AS, l->memory_bytes);
+    limit(RLIMIT_CORE, 0);
+    limit(RLIMIT_FSIZE, 0); /* it writes to the pipe and nowhere else */
+    signal(SIGPIPE, SIG_DFL);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    environ = env;
+    execvp(argv[0], (char *const *)(uintptr_t)argv);
+    _exit(NOT_FOUND);
+}
+
+/* Reads to the end, a limit, or a stop. */
+static int drain(int fd, int stop_fd, const struct child_limits *l, struct buf *out, ox_err *err) {
+    double end = l->wall_s ? now_s() + l->wall_s : 0;
+    size_t start = out->n;
+    for (;;) {
+        struct pollfd p[2] = {{.fd = fd, .events = POLLIN}, {.fd = stop_fd, .events = POLLIN}};
+        int ms = end > 0 ? (int)((end - now_s()) * 1000) : -1;
+        if (end > 0 && ms <= 0)
+            return ox_err_set(err, OX_EFORMAT, "took longer than %u s", l->wall_s);
+        int k = poll(p, 2, ms);
+        if (k < 0 && errno != EINTR) return ox_err_set(err, OX_EIO, "poll: %s", strerror(errno));
+        if (k <= 0) continue;
+        if (p[1].revents) return ox_err_set(err, OX_ECANCELLED, "stopped");
+        int rc = buf_room(out, 65536, err);
+        if (rc) return rc;
+        ssize_t n = read(fd, out->p + out->n, 65536);
+        if (n == 0) return 0;
+        if (n > 0) buf_grown(out, (size_t)n);
+        if (l->output_bytes && out->n - start > l->output_bytes)
+            return ox_err_set(err, OX_EFIT, "gives more than %zu MiB of text",
+                              l->output_bytes >> 20);
+    }
+}
+
+static int judge(int status, const char *name, ox_err *err) {
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return 0;
+    if (WIFEXITED(status) && WEXITSTATUS(status) == NOT_FOUND)
+        return ox_err_set(err, OX_ENOTFOUND, "%s is not installed", name);
+    if (WIFSIGNALED(status))
+        return ox_err_set(err, OX_EFORMAT, "%s was ended by signal %d%s", name, WTERMSIG(status),
+                          WTERMSIG(status) == SIGXCPU ? " (its time limit)" : "");
+    return ox_err_set(err, OX_EFORMAT, "%s failed with status %d", name, WEXITSTATUS(status));
+}
+
+int child_capture(const char *const *argv, const struct child_limits *limits, int stop_fd,
+                  struct buf *out, ox_err *err) {
+    int ends[2], status = 0;
+    size_t start = out->n;
+    if (pipe(ends)) return ox_err_set(err, OX_EIO, "cannot make a pipe: %s", strerror(errno));
+    fcntl(ends[0], F_SETFD, FD_CLOEXEC);
+    fcntl(ends[1], F_SETFD, FD_CLOEXEC);
+    pid_t pid = fork();
+    if (pid == 0) become(argv, limits, ends[1]);
+    close(ends[1]);
+    int rc = pid < 0 ? ox_err_set(err, OX_EFAIL, "cannot start %s: %s", argv[0], strerror(errno))
+                     : drain(ends[0], stop_fd, limits, out, err);
+    close(ends[0]);
+    if (pid > 0) {
+        if (rc) kill(-pid, SIGKILL);
+        while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+        }
+        kill(-pid, SIGKILL); /* helpers it may have left */
+        if (!rc) rc = judge(status, argv[0], err);
+    }
+    if (rc) buf_cut(out, start);
+    return rc ? ox_err_wrap(err, rc, argv[0]) : 0;
+}
+
+int child_wait(const char *const *argv, ox_err *err) {
+    pid_t pid = fork();
+    if (pid == 0) {
+        signal(SIGINT, SIG_DFL);
+        signal(SIGPIPE, SIG_DFL);
+        execvp(argv[0], (char *const *)(uintptr_t)argv);
+        _exit(NOT_FOUND);
+    }
+    if (pid < 0) return ox_err_set(err, OX_EFAIL, "cannot start %s: %s", argv[0], strerror(errno));
+    int status = 0;
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    int rc = judge(status, argv[0], err);
+    return rc == OX_EFORMAT ? OX_EFAIL : rc;
+}

@@ -1,0 +1,127 @@
+/* input.c - see input.h. */
+#include "app/cli/input.h"
+
+#include "app/core/text.h"
+#include "app/signals.h"
+
+#include <string.h>
+#include <unistd.h>
+
+static int add_doc(struct input *in, struct ingest *doc, ox_err *err) {
+    int rc = ox_grow(&in->doc, &in->cap_docs, in->n_docs + 1, sizeof *in->doc, err);
+    if (rc) {
+        ingest_deinit(doc);
+        return rc;
+    }
+    in->doc[in->n_docs++] = *doc;
+    *doc = (struct ingest){0};
+    return 0;
+}
+
+static int add_file(struct input *in, const char *spec, int stop_fd, ox_err *err) {
+    struct ingest doc = {0};
+    const struct ingest_opts opts = {.stop_fd = stop_fd};
+    int rc = ingest_open(spec, &opts, &doc, err);
+    return rc ? rc : add_doc(in, &doc, err);
+}
+
+/* -s TEXT or -s @FILE */
+static int read_system(const char *arg, int stop_fd, struct input *in, ox_err *err) {
+    size_t n = strlen(arg);
+    if (arg[0] == '@' && arg[1]) {
+        struct ingest doc = {0};
+        const struct ingest_opts opts = {.stop_fd = stop_fd};
+        int rc = ingest_open(arg + 1, &opts, &doc, err);
+        if (!rc) rc = buf_add(&in->system, doc.text.p + doc.from, doc.to - doc.from, err);
+        while (!rc && in->system.n && in->system.p[in->system.n - 1] == '\n')
+            buf_cut(&in->system, in->system.n - 1);
+        ingest_deinit(&doc);
+        return rc;
+    }
+    if (text_valid(arg, n) == n && n) return buf_add(&in->system, arg, n, err);
+    ox_err_set(err, OX_EUSAGE, n ? "-s: the text is not UTF-8" : "-s: the text is empty");
+    return ox_err_fix(err, "-s TEXT, or -s @FILE");
+}
+
+/* Words and -p, joined by spaces as a shell would. */
+static int read_words(const struct cli *c, struct buf *words, ox_err *err) {
+    int rc = 0;
+    const char *p;
+    for (size_t i = 0; !rc && (p = flags_nth(&c->flags, "-p", i)); i++) {
+        if (text_valid(p, strlen(p)) != strlen(p)) {
+            ox_err_set(err, OX_EUSAGE, "-p: the text is not UTF-8");
+            return ox_err_fix(err, "convert it (iconv), or put it in a file: -f FILE");
+        }
+        rc = buf_printf(words, err, "%s%s", words->n ? "\n" : "", p);
+    }
+    for (size_t i = 0; !rc && i < c->flags.n_word; i++)
+        rc = buf_printf(words, err, "%s%s", words->n ? " " : "", c->flags.word[i]);
+    return rc;
+}
+
+static void trim_end(struct buf *b) {
+    size_t n = b->n;
+    while (n && strchr(" \t\r\n", b->p[n - 1]))
+        n--;
+    buf_cut(b, n);
+}
+
+/* stdin that nobody named: a document if it is long, else words before the argument; with no words
+ * it is the prompt itself, however long. */
+static int read_stdin(struct input *in, const struct buf *words, int stop_fd, ox_err *err) {
+    struct buf raw = {0};
+    struct ingest doc = {0};
+    const struct ingest_opts opts = {.stop_fd = stop_fd};
+    int rc = ingest_read(STDIN_FILENO, stop_fd, "stdin", &raw, err);
+    bool is_blank = !rc && strspn(buf_str(&raw), " \t\r\n") == raw.n;
+    if (rc || is_blank) {
+        buf_deinit(&raw);
+        return rc;
+    }
+    bool is_doc = raw.n > INPUT_DOC_BYTES && (words->n || in->n_docs);
+    rc = ingest_bytes(&raw, "stdin", &opts, &doc, err);
+    if (!rc && is_doc) return add_doc(in, &doc, err);
+    if (!rc) rc = buf_add(&in->prompt, doc.text.p, doc.text.n, err);
+    trim_end(&in->prompt);
+    ingest_deinit(&doc);
+    return rc;
+}
+
+int input_read(const struct cli *c, bool take_stdin, struct input *out, ox_err *err) {
+    struct input in = {0};
+    struct buf words = {0};
+    const char *system = flags_get(&c->flags, "-s"), *file;
+    bool named_stdin = false;
+    const struct signals_opts sig = {.twice_kills = true};
+    int rc = signals_open(&sig, err);
+    if (!rc) rc = read_words(c, &words, err);
+    if (!rc && system) rc = read_system(system, signals_fd(), &in, err);
+    for (size_t i = 0; !rc && (file = flags_nth(&c->flags, "-f", i)); i++) {
+        bool again = named_stdin && strcmp(file, "-") == 0;
+        if (again)
+            rc = ox_err_set(err, OX_EUSAGE, "-f - was given twice; stdin can be read once");
+        else
+            rc = add_file(&in, file, signals_fd(), err);
+        named_stdin = named_stdin || strcmp(file, "-") == 0;
+    }
+    if (!rc && take_stdin && !named_stdin && !isatty(STDIN_FILENO))
+        rc = read_stdin(&in, &words, signals_fd(), err);
+    if (!rc && words.n)
+        rc = buf_printf(&in.prompt, err, "%s%s", in.prompt.n ? "\n\n" : "", buf_str(&words));
+    buf_deinit(&words);
+    if (rc) {
+        input_deinit(&in);
+        return rc;
+    }
+    *out = in;
+    return 0;
+}
+
+void input_deinit(struct input *in) {
+    for (size_t i = 0; i < in->n_docs; i++)
+        ingest_deinit(&in->doc[i]);
+    ox_free(in->doc);
+    buf_deinit(&in->prompt);
+    buf_deinit(&in->system);
+    *in = (struct input){0};
+}

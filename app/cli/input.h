@@ -1,0 +1,21 @@
+/* input.h - what a person gave on the command line: prompt, system prompt, documents, and stdin as
+ * either. docs/PRODUCT.md section 3. */
+#ifndef INPUT_H
+#define INPUT_H
+
+#include "app/cli/verb.h"
+#include "app/ingest.h"
+
+enum { INPUT_DOC_BYTES = 1024 }; /* stdin above this is a document, unless it is all there is */
+
+struct input {
+    struct buf prompt, system;
+    struct ingest *doc;
+    size_t n_docs, cap_docs;
+};
+/* Reads -s, -p, words, -f and stdin (take_stdin: if it is no terminal). OX_EUSAGE, or as
+ * ingest_open. */
+int input_read(const struct cli *c, bool take_stdin, struct input *out, ox_err *err);
+void input_deinit(struct input *in);
+
+#endif

@@ -1,0 +1,50 @@
+/* open.c - see open.h. */
+#include "app/open.h"
+
+#include "app/signals.h"
+#include "app/turn.h"
+
+#include <string.h>
+
+static void interrupt(void *user) {
+    worker_cancel(user);
+}
+
+int open_worker(const struct config *conf, worker **out, ox_err *err) {
+    if (conf->model && strncmp(conf->model, "remote:", 7) == 0) {
+        ox_err_set(err, OX_EMODEL, "%s: remote models are not part of this build", conf->model);
+        return ox_err_fix(err, "leave -m out for the built-in model, or name a model folder");
+    }
+    struct worker_opts opts = {.engine = {.model_dir = conf->model,
+                                          .backend = conf->backend,
+                                          .kv = conf->kv,
+                                          .n_threads = (int)conf->threads,
+                                          .max_tokens = (uint32_t)conf->ctx}};
+    worker *w = NULL;
+    int rc = worker_start(&opts, &w, err);
+    struct signals_opts sig = {.interrupt = interrupt, .user = w, .twice_kills = true};
+    if (!rc) rc = signals_open(&sig, err);
+    struct work load = {.kind = WORK_LOAD, .id = TURN_LOAD};
+    if (!rc) rc = worker_send(w, &load, err);
+    if (rc) {
+        open_close(w);
+        return rc;
+    }
+    *out = w;
+    return 0;
+}
+
+int open_wait(worker *w, const struct ox_info **info, ox_err *err) {
+    *info = worker_info(w);
+    if (*info) return 0;
+    struct news last = {0};
+    int rc = turn_wait(w, TURN_LOAD, NULL, &last, err);
+    news_deinit(&last);
+    *info = worker_info(w);
+    return rc;
+}
+
+void open_close(worker *w) {
+    signals_close();
+    worker_stop(w);
+}

@@ -1,0 +1,15 @@
+/* open.h - brings up what a verb works with, in order: signals, worker, model. UI thread. */
+#ifndef OPEN_H
+#define OPEN_H
+
+#include "app/config.h"
+#include "app/worker.h"
+
+/* Starts the engine thread and has it load the model of the configuration (remote: not yet). Ctrl-C
+ * reaches the worker from now on; a second one ends the program. Close with open_close. */
+int open_worker(const struct config *conf, worker **out, ox_err *err);
+/* Waits until the model is loaded. Its info lives as long as the worker. */
+int open_wait(worker *w, const struct ox_info **info, ox_err *err);
+void open_close(worker *w); /* NULL is fine */
+
+#endif

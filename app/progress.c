@@ -1,0 +1,90 @@
+/* progress.c - see progress.h. */
+#include "app/progress.h"
+
+#include "app/core/say.h"
+#include "app/core/text.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { BAR_CELLS = 24, FIRST_AFTER_MS = 400, EVERY_MS = 100, LINE_EVERY_S = 10 };
+
+static double now_s(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+void progress_start(struct progress *p, bool quiet, bool redraw, const char *label) {
+    *p = (struct progress){
+        .is_quiet = quiet, .is_terminal = redraw, .label = label, .start_s = now_s()};
+}
+
+static size_t columns(void) {
+    struct winsize w;
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 0 ? w.ws_col : 80;
+}
+
+/* "8,192 reused   1,940 tok/s   about 19 s left" */
+static int add_rates(const struct progress *p, const struct news *n, struct buf *b) {
+    char num[SAY_BYTES];
+    size_t reused = n->plan.live + n->plan.restored;
+    int rc = reused ? buf_printf(b, NULL, "   %s reused", say_count(num, reused)) : 0;
+    double rate = eta_rate(&p->eta), left = eta_left(&p->eta, n->n_prompt);
+    if (!rc && rate > 0) rc = buf_printf(b, NULL, "   %s tok/s", say_count(num, (uint64_t)rate));
+    if (!rc && left >= 0.95) rc = buf_printf(b, NULL, "   about %s left", say_time(num, left));
+    return rc;
+}
+
+static int make_line(const struct progress *p, const struct news *n, bool bar, struct buf *b) {
+    char done[SAY_BYTES], all[SAY_BYTES];
+    size_t percent = n->n_prompt ? n->n_done * 100 / n->n_prompt : 100;
+    int rc = buf_puts(b, bar ? " reading " : "-- reading ", NULL);
+    if (!rc) rc = text_brief(b, p->label, strlen(p->label), 24, NULL);
+    if (!rc && bar) {
+        char cells[BAR_CELLS + 1];
+        size_t full = percent * BAR_CELLS / 100;
+        memset(cells, '.', BAR_CELLS);
+        memset(cells, '#', full);
+        cells[BAR_CELLS] = '\0';
+        rc = buf_printf(b, NULL, "  [%s]", cells);
+    }
+    if (!rc)
+        rc = buf_printf(b, NULL, "  %zu%%  %s of %s tokens", percent, say_count(done, n->n_done),
+                        say_count(all, n->n_prompt));
+    return rc ? rc : add_rates(p, n, b);
+}
+
+void progress_news(struct progress *p, const struct news *n) {
+    double now = now_s();
+    if (!p->has_eta) eta_start(&p->eta, n->plan.live + n->plan.restored, p->start_s);
+    p->has_eta = true;
+    eta_add(&p->eta, n->n_done, now);
+    if (p->is_quiet || now - p->start_s < FIRST_AFTER_MS / 1e3) return;
+    size_t tenth = n->n_prompt ? n->n_done * 10 / n->n_prompt : 10;
+    if (p->is_terminal ? now - p->shown_s < EVERY_MS / 1e3
+                       : tenth == p->shown_tenth && now - p->shown_s < LINE_EVERY_S)
+        return;
+    struct buf b = {0};
+    if (make_line(p, n, p->is_terminal, &b) == 0) {
+        size_t fit = text_fit(buf_str(&b), b.n, columns() - 1, NULL);
+        if (p->is_terminal)
+            fprintf(stderr, "\r%.*s\x1B[K", (int)fit, buf_str(&b));
+        else
+            fprintf(stderr, "%s\n", buf_str(&b));
+        fflush(stderr);
+    }
+    buf_deinit(&b);
+    p->shown_s = now;
+    p->shown_tenth = tenth;
+    p->is_shown = true;
+}
+
+void progress_end(struct progress *p) {
+    if (p->is_shown && p->is_terminal) fprintf(stderr, "\r\x1B[K");
+    fflush(stderr);
+    p->is_shown = false;
+}

@@ -1,0 +1,381 @@
+/* talk.c - see talk.h. Prompt and answer; what is kept of them is in talk_save.c. */
+#include "app/talk.h"
+
+#include "app/core/budget.h"
+#include "app/core/say.h"
+#include "app/core/thought.h"
+#include "app/open.h"
+#include "app/talk_save.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+static int64_t now_us(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+/* --- life
+ * ------------------------------------------------------------------------------------------ */
+
+int talk_start(struct talk *t, struct config *conf, ox_err *err) {
+    t->conf = conf;
+    int rc = save_open(t, err);
+    return rc ? rc : open_worker(conf, &t->w, err);
+}
+
+int talk_ready(struct talk *t, ox_err *err) {
+    if (t->info) return 0;
+    int rc = open_wait(t->w, &t->info, err);
+    if (rc) return rc;
+    save_model(t);
+    for (size_t i = 0; !rc && i < t->n_docs; i++)
+        if (!t->doc[i].tok.n)
+            rc = turn_encode(t->w, buf_str(&t->doc[i].text), t->doc[i].text.n, &t->doc[i].tok, err);
+    return rc;
+}
+
+static void doc_deinit(struct talk_doc *d) {
+    buf_deinit(&d->name);
+    buf_deinit(&d->path);
+    buf_deinit(&d->text);
+    ox_free(d->tok.v);
+}
+
+static void forget_docs(struct talk *t) {
+    for (size_t i = 0; i < t->n_docs; i++)
+        doc_deinit(&t->doc[i]);
+    t->n_docs = 0;
+}
+
+void talk_new(struct talk *t) {
+    save_leave(t);
+    forget_docs(t);
+    chat_deinit(&t->chat);
+    t->chat = (struct chat){0};
+    buf_cut(&t->system, 0);
+    t->id = 0;
+    t->uid[0] = '\0';
+    t->ledger = (struct chat_ledger){0};
+    t->end = CHAT_OPEN;
+    buf_cut(&t->answer, 0);
+}
+
+void talk_deinit(struct talk *t) {
+    open_close(t->w);
+    talk_new(t);
+    save_close(t);
+    ox_free(t->doc);
+    chat_deinit(&t->chat);
+    prompt_deinit(&t->prompt);
+    buf_deinit(&t->system);
+    buf_deinit(&t->question);
+    buf_deinit(&t->answer);
+    buf_deinit(&t->thoughts);
+    buf_deinit(&t->save_note);
+    *t = (struct talk){0};
+}
+
+/* --- documents
+ * ------------------------------------------------------------------------------------- */
+
+int talk_add(struct talk *t, struct ingest *in, ox_err *err) {
+    struct talk_doc d = {.from = in->from,
+                         .to = in->to,
+                         .first_line = in->first_line,
+                         .n_lines = in->stats.n_lines,
+                         .charset = in->charset,
+                         .is_waiting = true};
+    int rc = ox_grow(&t->doc, &t->cap_docs, t->n_docs + 1, sizeof *t->doc, err);
+    if (!rc) rc = buf_add(&d.name, buf_str(&in->name), in->name.n, err);
+    if (!rc) rc = buf_add(&d.path, buf_str(&in->path), in->path.n, err);
+    if (!rc) rc = buf_add(&d.text, in->text.p + in->from, in->to - in->from, err);
+    if (!rc && t->info) rc = turn_encode(t->w, d.text.p, d.text.n, &d.tok, err);
+    if (!rc) save_document(t, in, &d);
+    ingest_deinit(in);
+    if (rc)
+        doc_deinit(&d);
+    else
+        t->doc[t->n_docs++] = d;
+    return rc;
+}
+
+int talk_drop(struct talk *t, size_t i, ox_err *err) {
+    if (i >= t->n_docs || !t->doc[i].is_waiting) {
+        ox_err_set(err, OX_EUSAGE,
+                   i >= t->n_docs ? "there is no document %zu" : "document %zu was sent already",
+                   i + 1);
+        return ox_err_fix(err, i >= t->n_docs
+                                   ? "/docs lists them"
+                                   : "/undo goes back before the question it stood with");
+    }
+    doc_deinit(&t->doc[i]);
+    memmove(t->doc + i, t->doc + i + 1, (--t->n_docs - i) * sizeof *t->doc);
+    return 0;
+}
+
+static const struct talk_doc *find_doc(const struct talk *t, const struct chat_doc *d) {
+    for (size_t i = 0; i < t->n_docs; i++)
+        if (t->doc[i].id == d->doc && t->doc[i].from == d->from && t->doc[i].to == d->to)
+            return &t->doc[i];
+    return NULL;
+}
+
+/* --- the prompt
+ * ------------------------------------------------------------------------------------ */
+
+static int add_doc(struct prompt *p, const struct talk_doc *d, ox_err *err) {
+    return prompt_document(p, buf_str(&d->text), d->text.n, d->tok.v, d->tok.n, err);
+}
+
+static int add_node(const struct talk *t, struct prompt *p, const struct chat_node *n,
+                    ox_err *err) {
+    int rc = 0;
+    switch (n->role) {
+    case OX_ROLE_SYSTEM: return prompt_system(p, n->text, n->n_bytes, err);
+    case OX_ROLE_USER:
+        for (size_t i = 0; !rc && i < n->n_docs; i++) {
+            const struct talk_doc *d = find_doc(t, &n->docs[i]);
+            if (d) rc = add_doc(p, d, err);
+        }
+        return rc ? rc : prompt_user(p, n->text, n->n_bytes, err);
+    case OX_ROLE_ASSISTANT: return prompt_assistant(p, n->text, n->n_bytes, n->tok, n->n_tok, err);
+    case OX_ROLE_NONE: break;
+    }
+    return 0;
+}
+
+/* The path to `parent`, the documents that wait, and the question. */
+static int build(const struct talk *t, struct prompt *p, ox_err *err) {
+    struct chat_node **path = NULL;
+    size_t n = 0;
+    int rc = chat_path(&t->chat, t->parent, &path, &n, err);
+    if (!rc && !n && t->system.n) rc = prompt_system(p, t->system.p, t->system.n, err);
+    for (size_t i = 0; !rc && i < n; i++)
+        rc = add_node(t, p, path[i], err);
+    ox_free(path);
+    for (size_t i = 0; !rc && t->has_question && i < t->n_docs; i++)
+        if (t->doc[i].is_waiting) rc = add_doc(p, &t->doc[i], err);
+    if (!rc && t->has_question) rc = prompt_user(p, buf_str(&t->question), t->question.n, err);
+    return rc;
+}
+
+/* Says which part of the prompt is the long one, and what would fit instead. */
+static int explain_fit(const struct talk *t, const struct budget *b, ox_err *err) {
+    char num[SAY_BYTES];
+    const struct talk_doc *longest = NULL;
+    for (size_t i = 0; i < t->n_docs; i++)
+        if (!longest || t->doc[i].tok.n > longest->tok.n) longest = &t->doc[i];
+    if (!err) return OX_EFIT;
+    if (!longest || longest->tok.n * 2 < b->wanted) {
+        snprintf(err->where, sizeof err->where, "the conversation so far; nothing was sent");
+        return ox_err_fix(err, t->chat.n
+                                   ? "/new starts afresh, /undo goes back; or give a larger --ctx"
+                                   : "shorten the prompt, or give a larger --ctx");
+    }
+    const char *path = buf_str(&longest->path);
+    snprintf(err->where, sizeof err->where, "-f %.60s is %s of them; nothing was sent", path,
+             say_count(num, longest->tok.n));
+    size_t lines = budget_lines(longest->n_lines, longest->tok.n, b->wanted - budget_free(b));
+    return ox_err_fix(err, "oxbow summarize %.60s    or ask about a part: -f %.60s:1-%zu", path,
+                      path, lines);
+}
+
+static size_t max_new(const struct talk *t) {
+    return t->conf->max_new > 0 ? (size_t)t->conf->max_new : 0;
+}
+
+static enum ox_reply reply_of(const struct talk *t) {
+    return t->conf->no_think ? OX_REPLY_NO_THINK : OX_REPLY_OPEN;
+}
+
+int talk_plan(struct talk *t, const char *question, size_t n, ox_err *err) {
+    t->has_question = question != NULL;
+    t->parent = t->chat.leaf;
+    buf_cut(&t->question, 0);
+    prompt_deinit(&t->prompt);
+    int rc = question ? buf_add(&t->question, question, n, err) : 0;
+    if (!rc) rc = talk_ready(t, err);
+    if (!rc) rc = build(t, &t->prompt, err);
+    if (!rc) rc = turn_plan(t->w, &t->prompt, reply_of(t), &t->plan, &t->n_prompt, err);
+    if (rc) return rc;
+    struct budget b = budget_for(t->info->max_tokens, max_new(t), t->n_prompt);
+    return budget_check(&b, err) ? explain_fit(t, &b, err) : 0;
+}
+
+/* --- the answer
+ * ------------------------------------------------------------------------------------ */
+
+/* Adds the question, with a system message before the first one, and the open answer to the tree.
+ */
+static int64_t add_message(struct talk *t, enum ox_role role, const struct buf *text, ox_err *err) {
+    struct chat_node row = {.id = chat_new_id(&t->chat),
+                            .parent = t->chat.leaf,
+                            .created_us = now_us(),
+                            .role = role,
+                            .end = role == OX_ROLE_ASSISTANT ? CHAT_OPEN : CHAT_DONE};
+    row.text = ox_memdup(text ? buf_str(text) : "", text ? text->n : 0, "a message", err);
+    row.n_bytes = text ? text->n : 0;
+    size_t n_docs = 0;
+    for (size_t i = 0; i < t->n_docs; i++)
+        n_docs += t->doc[i].is_waiting;
+    int rc = row.text ? 0 : OX_ENOMEM;
+    if (!rc && role == OX_ROLE_USER && n_docs) {
+        row.docs = ox_alloc(n_docs, sizeof *row.docs, "attachments", err);
+        rc = row.docs ? 0 : OX_ENOMEM;
+        for (size_t i = 0; !rc && i < t->n_docs; i++) {
+            if (!t->doc[i].is_waiting) continue;
+            char *name = ox_strdup(buf_str(&t->doc[i].name), "a name", err);
+            if (!name)
+                rc = OX_ENOMEM;
+            else
+                row.docs[row.n_docs++] =
+                    (struct chat_doc){t->doc[i].id, t->doc[i].from, t->doc[i].to, name};
+        }
+    }
+    int64_t id = row.id;
+    if (rc)
+        chat_node_deinit(&row);
+    else
+        rc = chat_add(&t->chat, &row, err);
+    return rc ? rc : id;
+}
+
+static int add_turn(struct talk *t, int64_t *answer, ox_err *err) {
+    int64_t id = 0;
+    if (t->has_question && !t->chat.leaf && t->system.n)
+        id = add_message(t, OX_ROLE_SYSTEM, &t->system, err);
+    bool failed = id && !chat_find(&t->chat, id);
+    if (!failed && t->has_question) {
+        id = add_message(t, OX_ROLE_USER, &t->question, err);
+        failed = !chat_find(&t->chat, id);
+    }
+    if (!failed) {
+        id = add_message(t, OX_ROLE_ASSISTANT, NULL, err);
+        failed = !chat_find(&t->chat, id);
+    }
+    if (failed) return id > OX_ECANCELLED - 100 && id < 0 ? (int)id : OX_EFAIL;
+    *answer = id;
+    return 0;
+}
+
+struct streaming {
+    struct talk *t;
+    const struct talk_watch *watch;
+    struct thought split;
+    struct chat_node *node; /* of the answer; the tree does not grow meanwhile */
+    size_t cap_tok;
+    struct save_stream save;
+};
+
+static int on_progress(void *user, const struct news *n, ox_err *err) {
+    struct streaming *s = user;
+    (void)err;
+    if (s->watch->progress) s->watch->progress(s->watch->user, n);
+    return 0;
+}
+
+static int on_text(void *user, const struct news *n, ox_err *err) {
+    struct streaming *s = user;
+    struct talk *t = s->t;
+    size_t answer_at = t->answer.n, thought_at = t->thoughts.n;
+    int rc =
+        thought_feed(&s->split, n->text ? n->text : "", n->n_bytes, &t->thoughts, &t->answer, err);
+    if (!rc)
+        rc = ox_grow(&s->node->tok, &s->cap_tok, s->node->n_tok + n->tok.n, sizeof *s->node->tok,
+                     err);
+    if (rc) return rc;
+    if (n->tok.n) memcpy(s->node->tok + s->node->n_tok, n->tok.v, n->tok.n * sizeof *n->tok.v);
+    s->node->n_tok += n->tok.n;
+    save_part(t, &s->save, s->node, false);
+    if (s->watch->thought && t->thoughts.n > thought_at)
+        rc = s->watch->thought(s->watch->user, t->thoughts.p + thought_at,
+                               t->thoughts.n - thought_at, err);
+    if (!rc && t->answer.n > answer_at)
+        rc = s->watch->text(s->watch->user, t->answer.p + answer_at, t->answer.n - answer_at, err);
+    return rc;
+}
+
+/* What was streamed becomes the text of the node. */
+static int close_node(struct talk *t, struct streaming *s, ox_err *err) {
+    int rc = thought_end(&s->split, &t->thoughts, err);
+    char *text = ox_memdup(buf_str(&t->answer), t->answer.n, "an answer", err);
+    char *thought = ox_memdup(buf_str(&t->thoughts), t->thoughts.n, "thoughts", err);
+    if (!rc && text && thought) {
+        ox_free(s->node->text);
+        ox_free(s->node->thought);
+        s->node->text = text;
+        s->node->n_bytes = t->answer.n;
+        s->node->thought = thought;
+        s->node->n_thought = t->thoughts.n;
+        s->node->end = t->end;
+        s->node->ledger = t->ledger;
+        return 0;
+    }
+    ox_free(text);
+    ox_free(thought);
+    return rc ? rc : OX_ENOMEM;
+}
+
+int talk_answer(struct talk *t, const struct talk_watch *watch, ox_err *err) {
+    struct work job = {.kind = WORK_ANSWER, .reply = reply_of(t), .keep = t->conf->save};
+    struct streaming s = {.t = t, .watch = watch};
+    struct news last = {0};
+    int64_t answer = 0;
+    job.prompt = t->prompt;
+    t->prompt = (struct prompt){0};
+    job.how = conf_sampling(t->conf, &t->info->defaults);
+    job.max_new_tokens = max_new(t) ? max_new(t) : t->info->default_reply_tokens;
+    job.leaf = t->parent;
+    buf_cut(&t->answer, 0);
+    buf_cut(&t->thoughts, 0);
+    t->end = CHAT_FAILED;
+    t->ledger = (struct chat_ledger){.seed = job.how.seed};
+    t->signo = 0;
+    int rc = add_turn(t, &answer, err);
+    if (rc) {
+        work_deinit(&job);
+        return rc;
+    }
+    for (size_t i = 0; t->has_question && i < t->n_docs; i++)
+        t->doc[i].is_waiting = false;
+    save_turn(t, &answer, &job.how);
+    snprintf(job.chat_uid, sizeof job.chat_uid, "%s", t->uid);
+    job.answer = answer;
+    s.node = chat_find(&t->chat, answer);
+    s.split.inside = t->info->thinks && job.reply == OX_REPLY_OPEN;
+    save_start(&s.save);
+    const struct turn_watch on = {&s, on_progress, on_text};
+    rc = turn_run(t->w, &job, &on, &last, err);
+    t->signo = turn_signal();
+    if (last.kind == NEWS_DONE) {
+        t->ledger = last.ledger;
+        t->end = rc ? CHAT_STOPPED : last.end; /* rc: the watcher gave up */
+    } else if (rc == OX_ECANCELLED) {
+        t->end = CHAT_STOPPED;
+        rc = 0;
+    }
+    news_deinit(&last);
+    int closed = close_node(t, &s, rc ? NULL : err);
+    save_part(t, &s.save, s.node, true);
+    save_finish(t, answer);
+    return rc ? rc : closed;
+}
+
+size_t talk_used(const struct talk *t) {
+    return t->ledger.n_in + t->ledger.n_out;
+}
+
+const struct chat_node *talk_message(const struct talk *t, size_t n) {
+    struct chat_node **path = NULL;
+    const struct chat_node *found = NULL;
+    size_t len = 0;
+    if (chat_path(&t->chat, t->chat.leaf, &path, &len, NULL)) return NULL;
+    if (n && n <= len) found = path[n - 1];
+    for (size_t i = len; !n && !found && i-- > 0;)
+        if (path[i]->role == OX_ROLE_ASSISTANT) found = path[i];
+    ox_free(path);
+    return found;
+}

@@ -1,0 +1,88 @@
+/* talk.h - one conversation for the modes that do one thing at a time (ask, plain chat): its tree,
+ * its documents, the engine that answers and the database that keeps it.
+ *
+ * A turn has two steps. talk_plan builds the prompt, counts it and refuses with numbers what does
+ * not fit; talk_answer saves question and open answer in one transaction (T1 of docs/STORE.md
+ * section 4), streams, saves parts (T2), closes the answer (T3). A database that fails does not
+ * stop an answer: what could not be saved is told, and nothing more is saved. UI thread. */
+#ifndef TALK_H
+#define TALK_H
+
+#include "app/config.h"
+#include "app/core/chat.h"
+#include "app/ingest.h"
+#include "app/store/store.h"
+#include "app/turn.h"
+
+struct talk_doc {                /* a document, or the part of one, that this conversation knows */
+    int64_t id;                  /* of the store; negative: not saved */
+    struct buf name, path, text; /* text: of the part only */
+    uint64_t from, to;           /* the part, in bytes of the whole document */
+    size_t first_line, n_lines;  /* of the part in the file; lines of the whole file */
+    enum charset charset;
+    struct ox_tokens tok;
+    bool is_waiting; /* stands before the next question */
+};
+
+struct talk { /* {0} is empty; talk_deinit in every case */
+    struct config *conf;
+    worker *w;                  /* NULL until talk_start */
+    const struct ox_info *info; /* NULL until talk_ready */
+    store *st;                  /* NULL: nothing is saved */
+    struct buf save_note;       /* why nothing is saved, "" if it is */
+    int64_t id;                 /* of the session; 0: none yet */
+    char uid[17];               /* "" : none yet */
+    struct chat chat;
+    struct buf system; /* of the first message to come; later the tree has it */
+    struct talk_doc *doc;
+    size_t n_docs, cap_docs;
+    /* between plan and answer */
+    struct prompt prompt;
+    struct ox_plan plan;
+    size_t n_prompt;
+    struct buf question; /* of the message to add; none: answer the leaf again */
+    bool has_question;
+    int64_t parent;
+    /* of the last answer */
+    struct buf answer, thoughts;
+    struct chat_ledger ledger;
+    enum chat_end end;
+    int signo; /* that stopped it; 0 */
+};
+
+/* Opens the database (unless the configuration says not to save) and starts the engine thread,
+ * which loads the model meanwhile. */
+int talk_start(struct talk *t, struct config *conf, ox_err *err);
+int talk_ready(struct talk *t, ox_err *err); /* waits for the model */
+void talk_deinit(struct talk *t);
+
+/* Opens a saved session: its path is in the tree, its documents are known. chat 0: the last one. */
+int talk_resume(struct talk *t, int64_t chat, ox_err *err);
+/* Starts afresh: documents and system prompt go too. */
+void talk_new(struct talk *t);
+
+/* The document becomes part of the next question; `in` is taken over. Counted if the model is
+ * loaded. */
+int talk_add(struct talk *t, struct ingest *in, ox_err *err);
+int talk_drop(struct talk *t, size_t i,
+              ox_err *err); /* OX_EUSAGE: it was sent already, or is not there */
+
+/* question NULL: the leaf is a question that gets (another) answer. OX_EFIT says what is too long.
+ */
+int talk_plan(struct talk *t, const char *question, size_t n, ox_err *err);
+struct talk_watch {
+    void *user;
+    void (*progress)(void *user, const struct news *n);
+    int (*thought)(void *user, const char *s, size_t n, ox_err *err); /* NULL: not wanted */
+    int (*text)(void *user, const char *s, size_t n,
+                ox_err *err); /* whole characters, unfiltered */
+};
+/* Answers what was planned. A stopped answer is 0 with t->end; a watcher's error stops it too and
+ * is the result. */
+int talk_answer(struct talk *t, const struct talk_watch *watch, ox_err *err);
+
+size_t talk_used(const struct talk *t); /* tokens of the context after the last answer */
+/* n-th message of the path, counted from 1; 0: the last answer. NULL: none. Borrowed. */
+const struct chat_node *talk_message(const struct talk *t, size_t n);
+
+#endif

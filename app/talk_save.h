@@ -1,0 +1,27 @@
+/* talk_save.h - what talk.c keeps in oxbow.db. A failure is noted in talk.save_note and ends the
+ * saving, not the answer. */
+#ifndef TALK_SAVE_H
+#define TALK_SAVE_H
+
+#include "app/talk.h"
+
+/* The part of a streamed answer that is not in the database yet. */
+struct save_stream {
+    size_t n_tok, n_text, n_thought; /* saved so far */
+    double at_s;                     /* clock of the last part */
+};
+
+int save_open(struct talk *t, ox_err *err); /* OX_EDB: damaged or newer */
+void save_close(struct talk *t);
+void save_model(struct talk *t); /* once the model is known */
+void save_leave(struct talk *t); /* another session follows */
+/* Stores the whole document of `in`; d gets its id (a negative one if nothing is saved). */
+void save_document(struct talk *t, const struct ingest *in, struct talk_doc *d);
+/* T1: session if new, messages not saved yet, open answer. *answer gets its saved id. */
+void save_turn(struct talk *t, int64_t *answer, const struct ox_sampling *how);
+void save_start(struct save_stream *s);
+void save_part(struct talk *t, struct save_stream *s, const struct chat_node *node,
+               bool flush);                       /* T2 */
+void save_finish(struct talk *t, int64_t answer); /* T3 */
+
+#endif

@@ -5,6 +5,7 @@
 
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <inttypes.h>
+#include <math.h>
 #include <pcre2.h>
 #include <stdio.h>
 #include <string.h>
@@ -222,5 +223,68 @@ int quant_part(const struct st_set *s, const char *module, const struct ox_quant
                        : scale->type == ST_F16 ? KN_F16
                                                : KN_F32,
     };
+    return 0;
+}
+
+/* ---- writing ---- */
+
+/* Nearest, ties to even. */
+static uint16_t to_bf16(float f) {
+    uint32_t bits;
+    memcpy(&bits, &f, sizeof bits);
+    return (uint16_t)((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
+}
+
+static float from_bf16(uint16_t h) {
+    uint32_t bits = (uint32_t)h << 16;
+    float f;
+    memcpy(&f, &bits, sizeof f);
+    return f;
+}
+
+static float largest(const float *w, int64_t n) {
+    float max = 0;
+    for (int64_t i = 0; i < n; i++)
+        max = fmaxf(max, fabsf(w[i]));
+    return max;
+}
+
+/* One row; words are cleared, fields are offset binary from the lowest bits up. */
+static void write_row(const struct quant_rows *r, uint32_t *packed, uint16_t *scale,
+                      struct quant_error *sum) {
+    const int top = (1 << (r->bits - 1)) - 1, offset = 1 << (r->bits - 1);
+    const int64_t group = r->group ? r->group : r->cols;
+    const float row_max = largest(r->row, r->cols);
+    memset(packed, 0, (size_t)((r->cols * r->bits + 31) / 32) * sizeof *packed);
+    for (int64_t g = 0; g < r->cols / group; g++) {
+        scale[g] = to_bf16(largest(r->row + g * group, group) / (float)top);
+        if (scale[g] == 0) scale[g] = to_bf16(1); /* nothing but zeros, or too small for bf16 */
+        const float s = from_bf16(scale[g]);
+        for (int64_t i = g * group; i < (g + 1) * group; i++) {
+            float q = rintf(r->row[i] / s); /* the default rounding mode: ties to even */
+            q = fminf(fmaxf(q, (float)-offset), (float)top);
+            double miss = (double)r->row[i] - (double)q * (double)s;
+            sum->error += miss * miss;
+            sum->weight += (double)r->row[i] * (double)r->row[i];
+            if (row_max > 0) sum->worst = fmax(sum->worst, fabs(miss) / (double)row_max);
+            packed[i * r->bits / 32] |= (uint32_t)((int)q + offset) << (i * r->bits % 32);
+        }
+    }
+}
+
+int quant_write(const struct quant_rows *r, struct quant_error *sum, ox_err *err) {
+    const int64_t n_words = (r->cols * r->bits + 31) / 32,
+                  n_scales = r->group ? r->cols / r->group : 1;
+    for (int64_t i = 0; i < r->n; i++) {
+        for (int64_t k = 0; k < r->cols; k++) {
+            r->row[k] = st_f32(r->t, (size_t)((r->from + i) * r->cols + k));
+            if (!isfinite(r->row[k]))
+                return ox_err_set(err, OX_EMODEL,
+                                  "%.200s: row %" PRId64 " holds a value that is not "
+                                  "a finite number",
+                                  r->t->name, r->from + i);
+        }
+        write_row(r, r->packed + i * n_words, r->scale + i * n_scales, sum);
+    }
     return 0;
 }

@@ -115,13 +115,10 @@ static int64_t size_of(const struct ox_config *c, enum size s) {
 static const char not_of_one[] =
     "config.json was not written with these weights: download the folder again";
 
-/* One expected tensor and where it was found. */
+/* One expected tensor, its other name, and where it was found. */
 struct slot {
-    struct ox_expected want;
-    char alias[96];            /* its other name, or "" */
-    const struct st_tensor *t; /* plain: the tensor; NULL when quantised */
-    size_t first;              /* element of t where this one begins (fused convolution) */
-    struct kn_part part;       /* of a matrix */
+    struct ox_located at;
+    char alias[96]; /* or "" */
 };
 struct slots {
     struct slot *v;
@@ -131,11 +128,11 @@ struct slots {
 static void add_slot(struct slots *s, const struct ox_config *c, const char *prefix,
                      const struct want *w) {
     struct slot *slot = &s->v[s->n++];
-    snprintf(slot->want.name, sizeof slot->want.name, "%s%s", prefix, w->suffix);
+    snprintf(slot->at.want.name, sizeof slot->at.want.name, "%s%s", prefix, w->suffix);
     if (w->alias) snprintf(slot->alias, sizeof slot->alias, "%s%s", prefix, w->alias);
-    slot->want.is_linear = w->is_linear;
+    slot->at.want.is_linear = w->is_linear;
     for (int i = 0; i < 3 && w->dim[i]; i++)
-        slot->want.dim[slot->want.n_dims++] = size_of(c, w->dim[i]);
+        slot->at.want.dim[slot->at.want.n_dims++] = size_of(c, w->dim[i]);
 }
 
 /* embedding, layers in order, final norm, output matrix unless tied. */
@@ -164,7 +161,7 @@ int weights_expect(const struct ox_config *c, struct ox_expected **out, size_t *
     struct ox_expected *v =
         rc ? NULL : ox_alloc(s.n, sizeof *v, "the list of expected tensors", err);
     for (size_t i = 0; v && i < s.n; i++)
-        v[i] = s.v[i].want;
+        v[i] = s.v[i].at.want;
     ox_free(s.v);
     if (!v) return OX_ENOMEM;
     *out = v;
@@ -239,7 +236,8 @@ static int find_packed(struct finder *f, struct slot *slot, const char *module,
         snprintf(name, sizeof name, "%s.weight_%s", module, parts[i]);
         take(f, name);
     }
-    return quant_part(f->s, module, g, slot->want.dim[0], slot->want.dim[1], &slot->part, f->err);
+    return quant_part(f->s, module, g, slot->at.want.dim[0], slot->at.want.dim[1], &slot->at.part,
+                      f->err);
 }
 
 /* A matrix: plain or quantised, and this must be what quantization_config says. */
@@ -270,12 +268,12 @@ static int find_matrix(struct finder *f, struct slot *slot, const char *name) {
         note_missing(f, g ? packed : name);
         return 0;
     }
-    if (!check_shape(f, t, slot->want.dim, 2)) return 0;
-    slot->t = t;
-    slot->part = (struct kn_part){
+    if (!check_shape(f, t, slot->at.want.dim, 2)) return 0;
+    slot->at.t = t;
+    slot->at.part = (struct kn_part){
         .data = t->data,
-        .rows = slot->want.dim[0],
-        .cols = slot->want.dim[1],
+        .rows = slot->at.want.dim[0],
+        .cols = slot->at.want.dim[1],
         .dtype = t->type == ST_BF16  ? KN_BF16
                  : t->type == ST_F16 ? KN_F16
                                      : KN_F32,
@@ -286,30 +284,30 @@ static int find_matrix(struct finder *f, struct slot *slot, const char *name) {
 /* The q, k and v taps in one tensor; it stands for slots conv[0..2]. */
 static int find_fused_conv(struct finder *f, struct slot *conv, const char *name) {
     const struct st_tensor *t = take(f, name);
-    int64_t dim[3] = {0, conv->want.dim[1], conv->want.dim[2]};
+    int64_t dim[3] = {0, conv->at.want.dim[1], conv->at.want.dim[2]};
     for (int i = 0; i < 3; i++) {
-        if (st_find(f->s, conv[i].want.name)) return refuse_both(f, name, conv[i].want.name);
-        conv[i].first = (size_t)(dim[0] * dim[2]);
-        dim[0] += conv[i].want.dim[0];
+        if (st_find(f->s, conv[i].at.want.name)) return refuse_both(f, name, conv[i].at.want.name);
+        conv[i].at.first = (size_t)(dim[0] * dim[2]);
+        dim[0] += conv[i].at.want.dim[0];
     }
     if (check_shape(f, t, dim, 3))
         for (int i = 0; i < 3; i++)
-            conv[i].t = t;
+            conv[i].at.t = t;
     return 0;
 }
 
 static int find_slot(struct finder *f, struct slot *slot) {
-    const char *name = slot->want.name;
+    const char *name = slot->at.want.name;
     if (slot->alias[0] && has_any(f, slot->alias)) {
         if (has_any(f, name)) return refuse_both(f, name, slot->alias);
         name = slot->alias;
     }
-    if (slot->want.is_linear) return find_matrix(f, slot, name);
-    slot->t = take(f, name);
-    if (!slot->t)
+    if (slot->at.want.is_linear) return find_matrix(f, slot, name);
+    slot->at.t = take(f, name);
+    if (!slot->at.t)
         note_missing(f, name);
-    else if (!check_shape(f, slot->t, slot->want.dim, slot->want.n_dims))
-        slot->t = NULL;
+    else if (!check_shape(f, slot->at.t, slot->at.want.dim, slot->at.want.n_dims))
+        slot->at.t = NULL;
     return 0;
 }
 
@@ -348,9 +346,10 @@ static int find_all(struct finder *f, struct slots *slots) {
         struct slot *slot = &slots->v[i];
         char fused[128];
         /* Three slots in a row are the taps of one layer, the first of them ends in q_conv1d. */
-        if (ends_in(slot->want.name, "linear_attn.q_conv1d.weight")) {
-            int n_prefix = (int)(strlen(slot->want.name) - strlen("linear_attn.q_conv1d.weight"));
-            snprintf(fused, sizeof fused, "%.*s%s", n_prefix, slot->want.name, fused_conv);
+        if (ends_in(slot->at.want.name, "linear_attn.q_conv1d.weight")) {
+            int n_prefix =
+                (int)(strlen(slot->at.want.name) - strlen("linear_attn.q_conv1d.weight"));
+            snprintf(fused, sizeof fused, "%.*s%s", n_prefix, slot->at.want.name, fused_conv);
             if (st_find(f->s, fused)) {
                 rc = find_fused_conv(f, slot, fused);
                 i += 2;
@@ -362,7 +361,7 @@ static int find_all(struct finder *f, struct slots *slots) {
     if (rc) return rc;
     if (f->c->tied) { /* may be stored all the same; the embedding is used, as in the reference */
         const struct st_tensor *head = take(f, head_want.suffix);
-        if (head) check_shape(f, head, slots->v[0].want.dim, 2);
+        if (head) check_shape(f, head, slots->v[0].at.want.dim, 2);
     }
     rc = report_names(f);
     if (!rc && f->shape.code) {
@@ -391,6 +390,21 @@ static int resolve(const struct st_set *s, const struct ox_config *c, struct slo
     return ox_err_wrap(err, rc, "check weights");
 }
 
+int weights_locate(const struct st_set *s, const struct ox_config *c, struct ox_located **out,
+                   size_t *n, ox_err *err) {
+    struct slots slots = {0};
+    int rc = resolve(s, c, &slots, err);
+    if (rc) return rc;
+    struct ox_located *v = ox_alloc(slots.n, sizeof *v, "the list of tensors", err);
+    for (size_t i = 0; v && i < slots.n; i++)
+        v[i] = slots.v[i].at;
+    ox_free(slots.v);
+    if (!v) return OX_ENOMEM;
+    *out = v;
+    *n = slots.n;
+    return 0;
+}
+
 int weights_check(const struct st_set *s, const struct ox_config *c, ox_err *err) {
     struct slots slots = {0};
     int rc = resolve(s, c, &slots, err);
@@ -415,10 +429,10 @@ static void put_small(struct loader *l, int first, int n, int64_t cols, kn_tenso
     for (int i = 0; i < n; i++) {
         const struct slot *slot = &l->at[first + i];
         size_t n_floats = 1;
-        for (int k = 0; k < slot->want.n_dims; k++)
-            n_floats *= (size_t)slot->want.dim[k];
+        for (int k = 0; k < slot->at.want.n_dims; k++)
+            n_floats *= (size_t)slot->at.want.dim[k];
         for (size_t k = 0; l->host && k < n_floats; k++)
-            l->host[at + n_done + k] = st_f32(slot->t, slot->first + k);
+            l->host[at + n_done + k] = st_f32(slot->at.t, slot->at.first + k);
         n_done += n_floats;
     }
     l->n_small = at + (n_done + ALIGN_FLOATS - 1) / ALIGN_FLOATS * ALIGN_FLOATS;
@@ -473,9 +487,9 @@ static int load_small(struct loader *l, const struct ox_config *c, const struct 
 static int pack(struct loader *l, const int *which, int n, kn_weight **out) {
     struct kn_part part[KN_PARTS];
     for (int i = 0; i < n; i++)
-        part[i] = l->at[which[i]].part;
+        part[i] = l->at[which[i]].at.part;
     int rc = l->w->kn->pack(l->w->dev, part, n, out, l->err);
-    if (rc) return ox_err_wrap(l->err, rc, l->at[which[0]].want.name);
+    if (rc) return ox_err_wrap(l->err, rc, l->at[which[0]].at.want.name);
     l->w->n_bytes += l->w->kn->weight_bytes(*out);
     return 0;
 }
@@ -525,8 +539,8 @@ int weights_load(const struct st_set *s, const struct ox_config *c, const struct
     }
     for (size_t i = 0; i < slots.n; i++) {
         uint64_t n = 1;
-        for (int k = 0; k < slots.v[i].want.n_dims; k++)
-            n *= (uint64_t)slots.v[i].want.dim[k];
+        for (int k = 0; k < slots.v[i].at.want.n_dims; k++)
+            n *= (uint64_t)slots.v[i].at.want.dim[k];
         w.n_params += n;
     }
     if (!rc) rc = load_small(&l, c, &slots);

@@ -38,6 +38,16 @@ struct ox_weights {
 struct ox_expected { char name[96]; int n_dims; int64_t dim[4]; bool is_linear; /* may be quantised */ };
 int weights_expect(const struct ox_config *c, struct ox_expected **out, size_t *n, ox_err *err);
 
+/* The same with the place of each in a folder, after all checks of weights_check; owned (ox_free). */
+struct ox_located {
+    struct ox_expected want;
+    const struct st_tensor *t; /* NULL: quantised, see part */
+    size_t first;              /* element of t where it begins: a fused convolution holds three */
+    struct kn_part part;       /* matrices only */
+};
+int weights_locate(const struct st_set *s, const struct ox_config *c, struct ox_located **out,
+                   size_t *n, ox_err *err);
+
 /* Checks names and shapes only; names the first missing and the first unexpected tensor together. */
 int weights_check(const struct st_set *s, const struct ox_config *c, ox_err *err);
 /* Check, then pack. The folder must stay open as long as the weights live. */

@@ -13,7 +13,7 @@ struct draft {
     json_t *config, *generation, *header;
     unsigned char *data;
     size_t n_data;
-    char dir[64]; /* made by draft_write */
+    char dir[96]; /* made by draft_write */
     /* What is written in place of the parts above, for faults that JSON cannot express. */
     const char *raw_config;
     const char *raw_header;

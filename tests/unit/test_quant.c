@@ -112,12 +112,73 @@ static void test_quant__asymmetric_part(void **state) {
     assert_non_null(strstr(err.what, "weight_zero_point"));
 }
 
+/* Numbers whose scale is a power of two come back exactly; words are those of docs/MODEL.md 11,
+ * with -7 for -8, which symmetric scales do not use. Ties go to even; a row of zeros has scale 1.
+ */
+static void test_quant__writes_fields(void **state) {
+    static const struct {
+        const char *name;
+        int bits, group;
+        int64_t cols;
+        float w[8];
+        uint32_t word;
+        uint16_t scale[2]; /* bf16 */
+    } cases_w[] = {
+        {"four bits", 4, 0, 8, {-7, -1, 0, 1, 7, 2, -3, 4}, 0xC5AF9871, {0x3f80}},
+        {"eight bits", 8, 0, 4, {1, -1, 127, -127}, 0x01FF7F81, {0x3f80}},
+        {"ties to even",
+         4,
+         0,
+         8,
+         {7, 0.5F, 1.5F, 2.5F, -0.5F, -1.5F, -2.5F, 3.5F},
+         0xC668AA8F,
+         {0x3f80}},
+        {"scaled", 4, 0, 8, {-14, -2, 0, 2, 14, 4, -6, 8}, 0xC5AF9871, {0x4000}},
+        {"zeros", 4, 0, 8, {0}, 0x88888888, {0x3f80}},
+        {"two groups", 4, 4, 8, {7, 1, 0, 1, 14, 2, 0, 2}, 0x989F989F, {0x3f80, 0x4000}},
+        {"part of a word", 4, 0, 3, {7, -7, 1}, 0x0000091F, {0x3f80}},
+    };
+    for (size_t i = 0; i < sizeof cases_w / sizeof cases_w[0]; i++) {
+        uint32_t word = 0xDEADBEEF;
+        uint16_t scale[2] = {0};
+        float row[8];
+        struct quant_error e = {0};
+        const struct st_tensor t = {
+            .name = "w", .type = ST_F32, .n_dims = 2, .data = (const unsigned char *)cases_w[i].w};
+        const struct quant_rows r = {
+            &t, 0, 1, cases_w[i].cols, cases_w[i].bits, cases_w[i].group, row, &word, scale};
+        assert_int_equal(quant_write(&r, &e, NULL), 0);
+        if (word != cases_w[i].word || scale[0] != cases_w[i].scale[0] ||
+            scale[1] != cases_w[i].scale[1])
+            fail_msg("%s: 0x%08x, scales 0x%04x 0x%04x", cases_w[i].name, word, scale[0], scale[1]);
+        if (strcmp(cases_w[i].name, "ties to even") != 0)
+            assert_true(e.error == 0);
+        else
+            assert_true(e.error == 7 * 0.25 && e.worst == 0.5 / 7);
+    }
+}
+
+static void test_quant__refuses_what_is_not_finite(void **state) {
+    const uint16_t bits[4] = {0x3f80, 0x7f80, 0, 0}; /* 1, infinity in bf16 */
+    const struct st_tensor t = {.name = "w", .type = ST_BF16, .data = (const unsigned char *)bits};
+    uint32_t word;
+    uint16_t scale;
+    float row[4];
+    struct quant_error e = {0};
+    ox_err err = {0};
+    const struct quant_rows r = {&t, 0, 1, 4, 8, 0, row, &word, &scale};
+    assert_int_equal(quant_write(&r, &e, &err), OX_EMODEL);
+    assert_non_null(strstr(err.what, "w: row 0"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_quant__rules),
         cmocka_unit_test(test_quant__embedding_class),
         cmocka_unit_test(test_quant__no_rules),
         cmocka_unit_test(test_quant__asymmetric_part),
+        cmocka_unit_test(test_quant__writes_fields),
+        cmocka_unit_test(test_quant__refuses_what_is_not_finite),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,7 +1,7 @@
-/* jsontext.h - the JSON texts of a model folder, parsed by jansson within limits. A hostile text must
- * cost time and memory in proportion to a real one: nesting and the number of values are counted
- * before anything is built. Duplicate keys, bad UTF-8, U+0000 and numbers out of range are refused.
- * Pure, any thread. */
+/* jsontext.h - the JSON texts of a model folder, parsed by jansson within limits. A hostile text
+ * must cost time and memory in proportion to a real one: nesting and the number of values are
+ * counted before anything is built. Duplicate keys, bad UTF-8, U+0000 and numbers out of range are
+ * refused. Pure, any thread. */
 #ifndef JSONTEXT_H
 #define JSONTEXT_H
 
@@ -13,7 +13,8 @@
 enum { JSONTEXT_DEPTH = 64, JSONTEXT_VALUES = 8 << 20 };
 
 /* The object in text; owned, json_decref. OX_EMODEL names file and line. */
-int jsontext_parse(const unsigned char *text, size_t n, const char *file, json_t **out, ox_err *err);
+int jsontext_parse(const unsigned char *text, size_t n, const char *file, json_t **out,
+                   ox_err *err);
 
 /* Member `key` of an object; NULL if it is absent or null, which count as the same. Borrowed. */
 const json_t *jsontext_get(const json_t *object, const char *key);

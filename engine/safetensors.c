@@ -115,11 +115,10 @@ static int check_metadata(const json_t *meta, const char *file, ox_err *err) {
         return ox_err_set(err, OX_EMODEL, "%s: __metadata__ is not an object", file);
     const char *key;
     json_t *v;
-    json_object_foreach(
-        (json_t *)(uintptr_t)meta, key,
-        v) if (!json_is_string(v)) return ox_err_set(err, OX_EMODEL,
-                                                     "%s: __metadata__ \"%s\" is not a text", file,
-                                                     key);
+    json_object_foreach((json_t *)(uintptr_t)meta, key, v) {
+        if (!json_is_string(v))
+            return ox_err_set(err, OX_EMODEL, "%s: __metadata__ \"%s\" is not a text", file, key);
+    }
     return 0;
 }
 
@@ -162,13 +161,7 @@ static uint64_t read_u64(const unsigned char *p) {
     return v;
 }
 
-/* Appends the tensors of one file; names go to the arena. */
-static int read_file(const unsigned char *file, size_t n_bytes, const char *name,
-                     struct ox_arena *arena, struct st_tensor **v, size_t *n, ox_err *err) {
-    if (n_bytes < 8)
-        return ox_err_set(err, OX_EMODEL, "%s: %zu bytes, too short for a safetensors file", name,
-                          n_bytes);
-    uint64_t n_header = read_u64(file);
+static int check_length(uint64_t n_header, size_t n_bytes, const char *name, ox_err *err) {
     if (n_header > MAX_HEADER_BYTES)
         return ox_err_set(err, OX_EMODEL,
                           "%s: header length %" PRIu64 ", more than 100 MB: not a safetensors file",
@@ -177,31 +170,48 @@ static int read_file(const unsigned char *file, size_t n_bytes, const char *name
         return ox_err_set(err, OX_EMODEL,
                           "%s: truncated: a header of %" PRIu64 " bytes in a file of %zu", name,
                           n_header, n_bytes);
+    return 0;
+}
+
+/* The members of the header as a list with room for all; *n counts them, also on failure. */
+static int read_entries(const json_t *root, const unsigned char *data, uint64_t n_data,
+                        const char *name, struct ox_arena *arena, struct st_tensor *list, size_t *n,
+                        ox_err *err) {
+    const char *file = ox_arena_strdup(arena, name, strlen(name), err), *key;
+    json_t *entry;
+    int rc = file ? 0 : OX_ENOMEM;
+    json_object_foreach((json_t *)(uintptr_t)root, key, entry) {
+        if (rc || strcmp(key, "__metadata__") == 0) continue;
+        struct st_tensor *t = &list[(*n)++];
+        t->file = file;
+        t->name = ox_arena_strdup(arena, key, strlen(key), err);
+        rc = t->name ? read_entry(entry, data, n_data, t, err) : OX_ENOMEM;
+    }
+    return rc;
+}
+
+/* The tensors of one file as an owned list; names go to the arena. */
+static int read_file(const unsigned char *file, size_t n_bytes, const char *name,
+                     struct ox_arena *arena, struct st_tensor **v, size_t *n, ox_err *err) {
+    if (n_bytes < 8)
+        return ox_err_set(err, OX_EMODEL, "%s: %zu bytes, too short for a safetensors file", name,
+                          n_bytes);
+    uint64_t n_header = read_u64(file);
+    int rc = check_length(n_header, n_bytes, name, err);
+    if (rc) return rc;
     const unsigned char *data = file + 8 + n_header;
     uint64_t n_data = n_bytes - 8 - n_header;
 
     json_t *root = NULL;
-    int rc = jsontext_parse(file + 8, (size_t)n_header, name, &root, err);
-    if (!rc) rc = check_metadata(json_object_get(root, "__metadata__"), name, err);
     struct st_tensor *list = NULL;
     size_t n_list = 0;
+    rc = jsontext_parse(file + 8, (size_t)n_header, name, &root, err);
+    if (!rc) rc = check_metadata(json_object_get(root, "__metadata__"), name, err);
     if (!rc) {
         list = ox_alloc(json_object_size(root), sizeof *list, "a list of tensors", err);
-        if (!list) rc = OX_ENOMEM;
+        rc = list ? 0 : OX_ENOMEM;
     }
-    const char *file_name = rc ? NULL : ox_arena_strdup(arena, name, strlen(name), err);
-    if (!file_name && !rc) rc = OX_ENOMEM;
-
-    const char *key;
-    json_t *entry;
-    if (!rc) json_object_foreach(root, key, entry) {
-            if (strcmp(key, "__metadata__") == 0) continue;
-            struct st_tensor *t = &list[n_list++];
-            t->file = file_name;
-            t->name = ox_arena_strdup(arena, key, strlen(key), err);
-            rc = t->name ? read_entry(entry, data, n_data, t, err) : OX_ENOMEM;
-            if (rc) break;
-        }
+    if (!rc) rc = read_entries(root, data, n_data, name, arena, list, &n_list, err);
     if (!rc) rc = check_tiling(list, n_list, data, n_data, name, err);
     json_decref(root);
     if (rc) {

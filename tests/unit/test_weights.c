@@ -168,7 +168,7 @@ static void test_weights__default_model(void **state) {
     ox_err err = {0};
     int rc = open_model(NULL, &m, &err);
     if (rc == OX_EMODEL && strstr(err.what, "not in the folder")) {
-        print_message("skip: engine/default has no weights in this checkout\n");
+        print_message("SKIP engine/default has no weights in this checkout\n");
         close_model(&m);
         skip();
     }

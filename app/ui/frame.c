@@ -40,7 +40,8 @@ static void put_cluster(struct frame *f, int x, int y, const char *s, size_t n, 
     if (width == 2) break_wide(f, x + 1, y);
     struct cell c = {.width = (uint8_t)width, .style = (uint8_t)style};
     if (n > CELL_BYTES) n = text_floor(s, n, CELL_BYTES);
-    if (!(n == 1 && s[0] == ' ')) {
+    bool is_space = (n == 1 && s[0] == ' ') || (n == 2 && memcmp(s, "\xC2\xA0", 2) == 0);
+    if (!is_space) {
         memcpy(c.bytes, s, n);
         c.n = (uint8_t)n;
     }

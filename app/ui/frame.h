@@ -7,6 +7,7 @@
 #ifndef UI_FRAME_H
 #define UI_FRAME_H
 
+#include "app/core/rect.h"
 #include "app/core/wrap.h"
 
 enum { CELL_BYTES = 29 }; /* a family emoji has 25; longer clusters keep their first code points */
@@ -14,10 +15,6 @@ enum { CELL_BYTES = 29 }; /* a family emoji has 25; longer clusters keep their f
 struct cell {
     char bytes[CELL_BYTES]; /* not terminated; n = 0: a space */
     uint8_t n, width, style;
-};
-
-struct rect {
-    int x, y, w, h;
 };
 
 struct frame {

@@ -1,0 +1,137 @@
+/* event.h - what can happen to the interface, and what it can ask for.
+ *
+ * update() takes one event, changes struct app_state and appends effects; it never does anything
+ * itself. app/loop.c makes events from keys, time and the engine; app/effects.c carries effects out
+ * and answers with events. Strings of an event are borrowed for the call unless said otherwise;
+ * strings of an effect are owned by it. */
+#ifndef CORE_EVENT_H
+#define CORE_EVENT_H
+
+#include "app/core/chat.h"
+#include "app/core/cite.h"
+
+#include <stdbool.h>
+
+enum event_kind {
+    EV_NONE,
+    EV_KEY,    /* key */
+    EV_PASTE,  /* text, n: raw bytes of a bracketed paste */
+    EV_MOUSE,  /* mouse (ui/keys.h numbers: 1 press, 2 drag, 3 release, 4 wheel up, 5 down), x, y */
+    EV_RESIZE, /* x, y: new width and height */
+    EV_TICK,   /* time has passed: expire messages, move the clock */
+    EV_EDITED, /* text from $EDITOR */
+    EV_SESSIONS, /* rows, n: the whole list, borrowed */
+    EV_PREVIEW,  /* id, text: last answer of a session */
+    EV_CHAT,     /* chat: another conversation is shown; `chat.tree` is handed over */
+    EV_DRAFT,    /* text, n, id: cursor; the saved draft of what is shown */
+    EV_HISTORY,  /* text: one earlier line, oldest first */
+    EV_SAVED,    /* id, id2: message `id` has the number id2 from now on; chat_id and uid if new */
+    EV_DOC,      /* doc: a document was read; text and index handed over */
+    EV_COUNTED,  /* id: document, number: its tokens */
+    EV_LOADING,  /* text: name of the model */
+    EV_LOADED,   /* model */
+    EV_PROGRESS, /* plan, number: tokens done, number2: tokens of the prompt */
+    EV_TEXT,     /* text, n: of the answer being written; number: tokens in it */
+    EV_DONE,     /* end, ledger: the answer is complete */
+    EV_FAILED,   /* err: the job or the effect `effect` failed */
+    EV_NOTICE,   /* text: for the status line; flag: stays */
+    EV_USAGE     /* number: memory of the program, number2/number3: bytes of states, quota */
+};
+
+struct session_row { /* of the list */
+    int64_t id, when_us;
+    char uid[17];
+    char title[256];
+    size_t n_turns, n_tokens, n_branches, n_docs;
+    bool is_pinned;
+    char state[8]; /* "saved", "part", "none"; "" not known */
+};
+
+struct doc_text { /* a document of the session, in reading order; owned by the state */
+    int64_t id;
+    char *name, *text;
+    size_t n_bytes, n_tokens; /* 0 tokens: not counted yet */
+    cite_index *index;        /* borrows text */
+};
+
+struct model_facts {
+    char name[64], backend[32];
+    uint32_t limit, trained;
+    bool thinks;
+};
+
+struct event {
+    enum event_kind kind;
+    double now; /* seconds, any clock that only grows */
+    uint32_t key;
+    int mouse, x, y;
+    const char *text;
+    size_t n;
+    int64_t id, id2;
+    uint64_t number, number2, number3;
+    bool flag;
+    const struct session_row *rows;
+    struct {
+        int64_t id;
+        char uid[17];
+        char title[256];
+        bool is_pinned;
+        struct chat tree;
+    } chat;
+    struct doc_text doc;
+    struct model_facts model;
+    struct ox_plan plan;
+    enum chat_end end;
+    struct chat_ledger ledger;
+    ox_err err;
+};
+
+enum effect_kind {
+    FX_NONE,
+    FX_QUIT,
+    FX_REDRAW,
+    FX_SUSPEND,
+    FX_BELL,
+    FX_COPY,     /* text */
+    FX_EDITOR,   /* text */
+    FX_ASK,      /* id: question (new or known), id2: answer to be made; text: seed or NULL */
+    FX_CONTINUE, /* id: stopped answer to go on with */
+    FX_STOP,
+    FX_DRAFT,   /* text, id: cursor */
+    FX_HISTORY, /* text: a line that was sent */
+    FX_LIST,    /* wants EV_SESSIONS */
+    FX_PREVIEW, /* id: wants EV_PREVIEW */
+    FX_OPEN,    /* id, or text: uid or title; wants EV_CHAT */
+    FX_NEW,     /* a fresh session */
+    FX_RENAME,  /* id, text */
+    FX_DELETE,
+    FX_PIN,       /* id; PIN: id2 1 on, 0 off */
+    FX_EXPORT,    /* id, text: file or NULL */
+    FX_FORK,      /* id: session, id2: message where it ends (0: its end) */
+    FX_BRANCH,    /* id: session, id2: leaf that is shown from now on */
+    FX_FILE,      /* text: path; wants EV_DOC */
+    FX_PASTE_DOC, /* text: a paste that becomes a document */
+    FX_SYSTEM,    /* text */
+    FX_SET,       /* text: "KEY VALUE" */
+    FX_MODEL,     /* text */
+    FX_PROMPT     /* text: name; wants EV_EDITED */
+};
+
+struct effect {
+    enum effect_kind kind;
+    int64_t id, id2;
+    char *text; /* owned */
+    size_t n;
+};
+struct effect_list {
+    struct effect *v;
+    size_t n, cap;
+};
+
+/* Appends; text (n bytes, or NULL) is copied. */
+int effect_add(struct effect_list *list, enum effect_kind kind, int64_t id, int64_t id2,
+               const char *text, size_t n, ox_err *err);
+void effect_list_clear(struct effect_list *list); /* frees texts, keeps the array */
+void effect_list_deinit(struct effect_list *list);
+
+#endif

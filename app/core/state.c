@@ -1,0 +1,231 @@
+/* state.c - see state.h. */
+#include "app/core/state.h"
+
+#include "app/core/text.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { CITED_MESSAGES = 32 }; /* the last ones; all of a long session would have to be laid out */
+
+int state_init(struct app_state *s, ox_err *err) {
+    (void)err;
+    *s = (struct app_state){.w = 80, .h = 24, .follow = true, .keeps = true, .is_utf8 = true};
+    s->chosen = SIZE_MAX;
+    s->docs.cite = SIZE_MAX;
+    s->pane.split = -1;
+    s->dirty = true;
+    memcpy(s->theme, "inherit", sizeof "inherit");
+    return 0;
+}
+
+static void free_doc(struct open_doc *d) {
+    cite_index_free(d->d.index);
+    ox_free(d->d.name);
+    ox_free(d->d.text);
+    ox_free(d->line);
+    *d = (struct open_doc){0};
+}
+
+void state_drop_docs(struct app_state *s) {
+    while (s->n_docs > 0)
+        free_doc(&s->doc[--s->n_docs]);
+    s->talk.doc = NULL;
+    s->talk.n_docs = 0;
+    s->docs.doc = s->docs.top = 0;
+    s->docs.cite = SIZE_MAX;
+    s->docs.is_open = s->docs.was_closed = false;
+    talk_stale(&s->talk);
+}
+
+void state_deinit(struct app_state *s) {
+    talk_deinit(&s->talk);
+    chat_deinit(&s->chat);
+    state_drop_docs(s);
+    ox_free(s->doc);
+    ox_free(s->talk_doc);
+    edit_deinit(&s->input);
+    keymap_deinit(&s->keymap);
+    buf_deinit(&s->queued);
+    buf_deinit(&s->put_aside);
+    buf_deinit(&s->picker.filter);
+    buf_deinit(&s->picker.preview);
+    ox_free(s->tree);
+    ox_free(s->picker.row);
+    ox_free(s->picker.shown);
+    buf_deinit(&s->find.words);
+    buf_deinit(&s->list_filter);
+    *s = (struct app_state){0};
+}
+
+struct chat_node *state_chosen(const struct app_state *s) {
+    if (s->talk.n == 0) return NULL;
+    return s->talk.path[s->chosen < s->talk.n ? s->chosen : s->talk.n - 1];
+}
+
+void state_notice(struct app_state *s, bool stays, const char *fmt, ...) {
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(s->notice.text, sizeof s->notice.text, fmt, args);
+    va_end(args);
+    size_t n = strlen(s->notice.text);
+    s->notice.text[text_valid(s->notice.text, n)] = 0; /* cut at a whole character */
+    s->notice.until = s->now + NOTICE_SECONDS;
+    s->notice.stays = stays;
+    s->dirty = true;
+}
+
+unsigned state_places(const struct app_state *s) {
+    switch (s->overlay) {
+    case OVERLAY_HELP: return PLACE_READ;
+    case OVERLAY_PALETTE: return PLACE_LIST;
+    case OVERLAY_TREE: return PLACE_TREE | PLACE_READ;
+    case OVERLAY_CHOICE:
+    case OVERLAY_ASK: return PLACE_NONE;
+    case OVERLAY_NONE: break;
+    }
+    if (s->screen == SCREEN_SESSIONS) return PLACE_LIST;
+    switch (s->focus) {
+    case FOCUS_INPUT: return PLACE_INPUT;
+    case FOCUS_CHAT: return PLACE_CHAT | PLACE_READ;
+    case FOCUS_DOC: return PLACE_DOC | PLACE_READ;
+    }
+    return PLACE_INPUT;
+}
+
+bool state_is_busy(const struct app_state *s) {
+    return s->job.busy != BUSY_NONE;
+}
+
+/* ---- documents ----------------------------------------------------------------------------------
+ */
+
+static int find_lines(struct open_doc *d, ox_err *err) {
+    size_t at = 0;
+    do {
+        int rc = ox_grow(&d->line, &d->cap_lines, d->n_lines + 1, sizeof *d->line, err);
+        if (rc) return rc;
+        d->line[d->n_lines++] = at;
+        const char *lf = memchr(d->d.text + at, '\n', d->d.n_bytes - at);
+        at = lf ? (size_t)(lf - d->d.text) + 1 : d->d.n_bytes;
+    } while (at < d->d.n_bytes);
+    return 0;
+}
+
+int state_add_doc(struct app_state *s, struct doc_text *text, bool is_pending, ox_err *err) {
+    struct open_doc d = {.d = *text, .is_pending = is_pending};
+    *text = (struct doc_text){0};
+    int rc = find_lines(&d, err);
+    if (!rc) rc = ox_grow(&s->doc, &s->cap_docs, s->n_docs + 1, sizeof *s->doc, err);
+    if (!rc) rc = ox_grow(&s->talk_doc, &s->cap_talk_docs, s->n_docs + 1, sizeof *s->talk_doc, err);
+    if (rc) {
+        free_doc(&d);
+        return rc;
+    }
+    s->doc[s->n_docs++] = d;
+    for (size_t i = 0; i < s->n_docs; i++) {
+        const struct open_doc *o = &s->doc[i];
+        s->talk_doc[i] = (struct talk_doc){o->d.name, o->d.index, o->line, o->n_lines};
+    }
+    s->talk.doc = s->talk_doc;
+    s->talk.n_docs = s->cites_off ? 0 : s->n_docs;
+    talk_stale(&s->talk);
+    return 0;
+}
+
+/* ---- tree ---------------------------------------------------------------------------------------
+ */
+
+static int by_parent(const void *a, const void *b) {
+    const struct tree_row *x = a, *y = b;
+    if (x->parent != y->parent) return x->parent < y->parent ? -1 : 1;
+    return x->node < y->node ? -1 : x->node > y->node;
+}
+
+/* First of the rows (sorted by parent) with this parent. */
+static size_t first_child(const struct tree_row *rows, size_t n, int64_t parent) {
+    size_t low = 0, high = n;
+    while (low < high) {
+        size_t mid = (low + high) / 2;
+        if (rows[mid].parent < parent)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low;
+}
+
+/* Depth first, with a stack instead of recursion: a path may be 20,000 messages long. A chain
+ * without branches does not indent. */
+int state_build_tree(struct app_state *s, ox_err *err) {
+    size_t n = s->chat.n, n_stack = 0;
+    struct tree_row *rows = ox_alloc(n + 1, sizeof *rows, "tree", err);
+    struct tree_row *stack = ox_alloc(n + 1, sizeof *stack, "tree", err);
+    int rc = rows && stack ? ox_grow(&s->tree, &s->cap_tree, n, sizeof *s->tree, err) : OX_ENOMEM;
+    s->n_tree = 0;
+    for (size_t i = 0; i < n && !rc; i++)
+        rows[i] = (struct tree_row){s->chat.node[i].id, s->chat.node[i].parent, i, 0};
+    if (!rc) qsort(rows, n, sizeof *rows, by_parent);
+    struct tree_row at = {0};
+    for (bool more = !rc; more;) {
+        size_t first = first_child(rows, n, at.id), end = first;
+        while (end < n && rows[end].parent == at.id)
+            end++;
+        for (size_t i = end; i-- > first;) { /* the eldest is taken from the stack first */
+            stack[n_stack] = rows[i];
+            stack[n_stack++].depth = at.depth + (end - first > 1);
+        }
+        more = n_stack > 0;
+        if (more) s->tree[s->n_tree++] = at = stack[--n_stack];
+    }
+    ox_free(rows);
+    ox_free(stack);
+    return rc;
+}
+
+bool state_cite(struct app_state *s, size_t i, struct cite *out, size_t *message) {
+    if (s->talk.n_docs == 0) return false;
+    size_t first = s->talk.n > CITED_MESSAGES ? s->talk.n - CITED_MESSAGES : 0;
+    for (size_t m = first; m < s->talk.n; m++) {
+        if (s->talk.path[m]->role != OX_ROLE_ASSISTANT) continue;
+        const struct talk_item *item = talk_get(&s->talk, m);
+        if (!item) continue;
+        if (i < item->cites.n) {
+            *out = item->cites.v[i];
+            if (message) *message = m;
+            return true;
+        }
+        i -= item->cites.n;
+    }
+    return false;
+}
+
+/* ---- effects ------------------------------------------------------------------------------------
+ */
+
+int effect_add(struct effect_list *list, enum effect_kind kind, int64_t id, int64_t id2,
+               const char *text, size_t n, ox_err *err) {
+    int rc = ox_grow(&list->v, &list->cap, list->n + 1, sizeof *list->v, err);
+    if (rc) return rc;
+    struct effect fx = {.kind = kind, .id = id, .id2 = id2, .n = n};
+    if (text) {
+        fx.text = ox_memdup(text, n, "effect", err);
+        if (!fx.text) return OX_ENOMEM;
+    }
+    list->v[list->n++] = fx;
+    return 0;
+}
+
+void effect_list_clear(struct effect_list *list) {
+    for (size_t i = 0; i < list->n; i++)
+        ox_free(list->v[i].text);
+    list->n = 0;
+}
+
+void effect_list_deinit(struct effect_list *list) {
+    effect_list_clear(list);
+    ox_free(list->v);
+    *list = (struct effect_list){0};
+}

@@ -1,0 +1,177 @@
+/* state.h - everything that can be shown, in one struct: views only read it, update() only writes
+ * it.
+ *
+ * No I/O, no clock: time comes with events. {0} plus state_init is an empty chat. UI thread. */
+#ifndef CORE_STATE_H
+#define CORE_STATE_H
+
+#include "app/core/edit.h"
+#include "app/core/eta.h"
+#include "app/core/event.h"
+#include "app/core/keymap.h"
+#include "app/core/rect.h"
+#include "app/core/talk.h"
+
+enum screen { SCREEN_CHAT, SCREEN_SESSIONS };
+enum overlay {
+    OVERLAY_NONE,
+    OVERLAY_HELP,
+    OVERLAY_PALETTE,
+    OVERLAY_TREE,
+    OVERLAY_CHOICE,
+    OVERLAY_ASK
+};
+enum focus { FOCUS_INPUT, FOCUS_CHAT, FOCUS_DOC };
+enum busy { BUSY_NONE, BUSY_WAITING, BUSY_READING, BUSY_WRITING };
+
+enum { NOTICE_SECONDS = 10, QUIT_SECONDS = 2, CHOICE_MAX = 4 };
+
+/* Where things are; ui/layout.c fills it before update and drawing see it. */
+struct panes {
+    struct rect title, chat, doc, rule, input, hint, status, bar, list, preview, error;
+    int split; /* column of the line between transcript and document; -1: none */
+};
+
+struct job { /* the answer that is being made */
+    enum busy busy;
+    int64_t answer;
+    double started, first_token, last_token;
+    size_t n_out, cap_text; /* cap_text: of the answer's text */
+    struct ox_plan plan;
+    size_t n_done, n_prompt, n_doc; /* n_doc: document that is being read, from 1; 0: none */
+    struct eta eta;
+};
+
+struct picker {
+    struct session_row *row; /* owned, all of them */
+    size_t n, cap;
+    size_t *shown; /* indexes of rows that match the filter */
+    size_t n_shown, cap_shown;
+    size_t chosen, top; /* in shown */
+    struct buf filter;
+    int64_t preview_id;
+    struct buf preview; /* last answer of preview_id */
+    bool renaming;      /* the filter line holds a new title */
+};
+
+struct doc_pane {
+    bool is_open, was_closed; /* was_closed: by the person, so that it does not open by itself */
+    bool show_map;            /* Ctrl-T: context map below the citations */
+    size_t doc;               /* which of docs */
+    size_t top;               /* first line shown, from 0 */
+    size_t cite; /* chosen citation of the list, counted over all answers; SIZE_MAX: none */
+};
+
+struct open_doc {
+    struct doc_text d;
+    size_t *line;
+    size_t n_lines, cap_lines;
+    bool is_pending;
+};
+
+struct tree_row {
+    int64_t id, parent;
+    size_t node, depth;
+}; /* node: index in chat; depth: branch points above */
+
+struct find {
+    bool is_typing, is_on;
+    struct buf words;
+};
+
+struct notice {
+    char text[256];
+    double until;
+    bool stays, is_error;
+};
+
+struct app_state {
+    int w, h;
+    double now;
+    int64_t utc_offset_s; /* of local time */
+    bool is_utf8;         /* lines may be drawn with box characters */
+    struct panes pane;
+    struct keymap keymap;
+    uint32_t prefix; /* first key of two */
+
+    enum screen screen;
+    enum overlay overlay;
+    enum focus focus;
+    char theme[16];
+
+    /* the conversation on screen */
+    int64_t chat_id; /* 0: not saved yet */
+    char uid[17], title[256];
+    bool is_pinned, keeps; /* keeps false: --no-save */
+    struct chat chat;
+    struct talk talk;
+    size_t n_branches, branch; /* leaves of the tree; which one is shown, from 1 */
+    struct talk_place top;
+    struct {
+        struct talk_place place;
+        size_t at;
+    } anchor;        /* byte of the top row before sizes changed */
+    bool follow;     /* the end is in view and stays so */
+    size_t chosen;   /* message the keys e f r y mean; SIZE_MAX: the last */
+    int64_t editing; /* question that the input replaces; 0: none */
+    struct open_doc *doc;
+    size_t n_docs, cap_docs;
+    struct talk_doc *talk_doc;
+    size_t cap_talk_docs;
+    bool cites_off;
+
+    struct edit input;
+    size_t completion;    /* Tab pressed again: next name */
+    struct buf queued;    /* question that waits for the end of the answer */
+    struct buf put_aside; /* Ctrl-C */
+    struct job job;
+    struct picker picker;
+    struct doc_pane docs;
+    struct find find;
+    size_t list_chosen, list_top; /* palette, help, tree */
+    struct buf list_filter;
+    struct tree_row *tree; /* OVERLAY_TREE */
+    size_t n_tree, cap_tree;
+    struct {
+        int64_t id;
+        char words[160];
+        enum effect_kind then;
+    } ask; /* OVERLAY_ASK: y does it */
+    struct {
+        size_t n, over;
+        char line[CHOICE_MAX][120];
+    } choice;
+
+    struct notice notice;
+    ox_err error;      /* shown until the next key; code 0: none */
+    double quit_until; /* Ctrl-C again before this quits */
+    double esc_until;  /* Esc again before this edits the last question */
+    bool quits;
+    bool dirty; /* something to draw has changed */
+
+    struct model_facts model;
+    bool is_loaded;
+    char loading[64];
+    size_t n_used; /* tokens of the path, as last counted */
+    uint64_t memory_bytes, states_bytes, states_quota;
+    uint64_t seed_wish; /* /regen SEED */
+};
+
+int state_init(struct app_state *s, ox_err *err);
+void state_deinit(struct app_state *s);
+
+/* The message that e, f, r, y mean; NULL if there is none. */
+struct chat_node *state_chosen(const struct app_state *s);
+/* A line for the status row, for NOTICE_SECONDS or until replaced. */
+void state_notice(struct app_state *s, bool stays, const char *fmt, ...) OX_PRINTF(3, 4);
+unsigned state_places(const struct app_state *s); /* for keymap_find */
+bool state_is_busy(const struct app_state *s);
+/* Takes a document over (also on failure) and prepares lines. */
+int state_add_doc(struct app_state *s, struct doc_text *d, bool is_pending, ox_err *err);
+void state_drop_docs(struct app_state *s);
+/* Lays the messages out in drawing order (a child behind its parent) into s->tree. */
+int state_build_tree(struct app_state *s, ox_err *err);
+/* Citations of the last answers on the path, in order: the i-th, with its message. False: fewer. */
+bool state_cite(struct app_state *s, size_t i, struct cite *out, size_t *message);
+
+#endif

@@ -1,0 +1,440 @@
+/* update.c - see update.h: the dispatcher, requests that work everywhere, slash commands. */
+#include "app/core/update.h"
+
+#include "app/core/command.h"
+#include "app/core/say.h"
+#include "app/core/text.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int update_fx(struct update *u, enum effect_kind kind, int64_t id, int64_t id2, const char *text) {
+    return effect_add(u->fx, kind, id, id2, text, text ? strlen(text) : 0, u->err);
+}
+
+void update_error(struct update *u, const ox_err *e) {
+    u->s->error = *e;
+    if (u->s->error.code == 0) u->s->error.code = OX_EFAIL;
+}
+
+int update_save_draft(struct update *u) {
+    struct buf text = {0};
+    int rc = edit_copy(&u->s->input, &text, u->err);
+    if (!rc)
+        rc = effect_add(u->fx, FX_DRAFT, (int64_t)u->s->input.cursor, 0, buf_str(&text), text.n,
+                        u->err);
+    buf_deinit(&text);
+    return rc;
+}
+
+/* ---- slash commands -----------------------------------------------------------------------------
+ */
+
+static int start_new(struct update *u) {
+    if (state_is_busy(u->s))
+        state_notice(u->s, false, "the answer goes on in its session; Esc stops it first");
+    return state_is_busy(u->s) ? 0 : update_fx(u, FX_NEW, 0, 0, NULL);
+}
+
+static int open_sessions(struct update *u) {
+    u->s->screen = SCREEN_SESSIONS;
+    u->s->overlay = OVERLAY_NONE;
+    u->s->picker.renaming = false;
+    buf_cut(&u->s->picker.filter, 0);
+    return update_fx(u, FX_LIST, 0, 0, NULL);
+}
+
+static size_t number_of(const char *rest) {
+    return (size_t)strtoul(rest, NULL, 10);
+}
+
+static int go_back(struct update *u, size_t turns) {
+    struct app_state *s = u->s;
+    int64_t leaf = 0;
+    size_t seen = 0;
+    for (size_t i = s->talk.n; i-- > 0 && seen < turns;)
+        if (s->talk.path[i]->role == OX_ROLE_USER) seen++, leaf = s->talk.path[i]->parent;
+    if (seen == 0) return 0;
+    return update_show_leaf(u, leaf);
+}
+
+static int edit_turn(struct update *u, size_t n) {
+    struct app_state *s = u->s;
+    int64_t id = n ? chat_turn(&s->chat, s->chat.leaf, n) : 0;
+    for (size_t i = 0; i < s->talk.n; i++)
+        if (n ? s->talk.path[i]->id == id : s->talk.path[i]->role == OX_ROLE_USER) s->chosen = i;
+    return update_chat_key(u, REQ_EDIT, 0);
+}
+
+static int show_doc(struct update *u, size_t n) {
+    struct app_state *s = u->s;
+    if (n == 0 || n > s->n_docs) {
+        state_notice(s, false, "there are %zu documents here", s->n_docs);
+        return 0;
+    }
+    s->docs.is_open = true;
+    s->docs.doc = n - 1;
+    s->docs.top = 0;
+    s->focus = FOCUS_DOC;
+    return 0;
+}
+
+static int drop_doc(struct update *u, size_t n) {
+    struct app_state *s = u->s;
+    if (n == 0 || n > s->n_docs || !s->doc[n - 1].is_pending)
+        state_notice(s, false, "document %zu is not waiting for the next question", n);
+    else
+        s->doc[n - 1].is_pending = false;
+    return 0;
+}
+
+static void say_documents(struct update *u) {
+    struct app_state *s = u->s;
+    char count[SAY_BYTES];
+    if (s->n_docs == 0)
+        state_notice(s, false, "no documents; /file PATH adds one");
+    else
+        state_notice(s, false, "%zu document%s; [%zu] %s, %s tokens", s->n_docs,
+                     s->n_docs == 1 ? "" : "s", s->n_docs, s->doc[s->n_docs - 1].d.name,
+                     say_count(count, s->doc[s->n_docs - 1].d.n_tokens));
+}
+
+static void say_stats(struct update *u) {
+    struct app_state *s = u->s;
+    for (size_t i = s->talk.n; i-- > 0;) {
+        const struct chat_node *node = s->talk.path[i];
+        if (node->role != OX_ROLE_ASSISTANT || node->ledger.n_in == 0) continue;
+        const struct chat_ledger *l = &node->ledger;
+        state_notice(s, false,
+                     "%zu in, %zu reused, %zu out; read %.1f s, wrote %.1f s; seed %llu%s", l->n_in,
+                     l->n_reused, l->n_out, l->prefill_s, l->decode_s, (unsigned long long)l->seed,
+                     l->exact ? ", exact" : "");
+        return;
+    }
+    state_notice(s, false, "no answer yet");
+}
+
+static int set_theme(struct update *u, const char *name) {
+    static const char *const known[] = {"inherit", "light", "dark", "mono"};
+    for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
+        if (strcmp(known[i], name) == 0) {
+            memcpy(u->s->theme, name, strlen(name) + 1);
+            return update_fx(u, FX_REDRAW, 0, 0, NULL);
+        }
+    ox_err e;
+    ox_err_set(&e, OX_EUSAGE, "no theme \"%.40s\"", name);
+    ox_err_fix(&e, "inherit, light, dark or mono");
+    update_error(u, &e);
+    return 0;
+}
+
+static int set_cites(struct update *u, const char *rest) {
+    struct app_state *s = u->s;
+    s->cites_off = strcmp(rest, "off") == 0;
+    s->talk.n_docs = s->cites_off ? 0 : s->n_docs;
+    talk_stale(&s->talk);
+    state_notice(s, false, s->cites_off ? "quotations are not checked" : "quotations are checked");
+    return 0;
+}
+
+static int summarize_doc(struct update *u, size_t n) {
+    struct app_state *s = u->s;
+    if (s->n_docs == 0) {
+        state_notice(s, false, "no document here; /file PATH adds one");
+        return 0;
+    }
+    char words[96] = "Summarise the document.";
+    if (n > 0 && s->n_docs > 1) snprintf(words, sizeof words, "Summarise document %zu.", n);
+    return update_send(u, words, strlen(words));
+}
+
+static int continue_answer(struct update *u) {
+    struct app_state *s = u->s;
+    struct chat_node *last = s->talk.n > 0 ? s->talk.path[s->talk.n - 1] : NULL;
+    if (state_is_busy(s) || !last || last->role != OX_ROLE_ASSISTANT || last->end == CHAT_DONE) {
+        state_notice(s, false, "the last answer is complete");
+        return 0;
+    }
+    return update_fx(u, FX_CONTINUE, last->id, 0, NULL);
+}
+
+static int run_command(struct update *u, const struct command *c, const char *rest) {
+    struct app_state *s = u->s;
+    const char *text = rest[0] ? rest : NULL;
+    switch (c->id) {
+    case CMD_NONE:
+    case CMD_COUNT: return 0;
+    case CMD_HELP:
+        s->overlay = OVERLAY_HELP;
+        s->list_top = 0;
+        return 0;
+    case CMD_QUIT: s->quits = true; return update_fx(u, FX_QUIT, 0, 0, NULL);
+    case CMD_NEW: return start_new(u);
+    case CMD_SESSIONS: return open_sessions(u);
+    case CMD_RESUME: return update_fx(u, FX_OPEN, 0, 0, rest);
+    case CMD_TITLE: return update_fx(u, FX_RENAME, s->chat_id, 0, rest);
+    case CMD_FORK:
+        return update_fx(u, FX_FORK, s->chat_id,
+                         text ? chat_turn(&s->chat, s->chat.leaf, number_of(rest)) : 0, NULL);
+    case CMD_EDIT: return edit_turn(u, number_of(rest));
+    case CMD_REGEN: {
+        int64_t question = 0;
+        for (size_t i = 0; i < s->talk.n; i++)
+            if (s->talk.path[i]->role == OX_ROLE_USER) question = s->talk.path[i]->id;
+        return update_regen(u, question, text);
+    }
+    case CMD_UNDO: return go_back(u, text ? number_of(rest) : 1);
+    case CMD_CONTINUE: return continue_answer(u);
+    case CMD_FILE: return update_fx(u, FX_FILE, 0, 0, rest);
+    case CMD_DOCS: say_documents(u); return 0;
+    case CMD_DOC: return show_doc(u, number_of(rest));
+    case CMD_DROP: return drop_doc(u, number_of(rest));
+    case CMD_CITE: return set_cites(u, rest);
+    case CMD_SUMMARIZE: return summarize_doc(u, number_of(rest));
+    case CMD_SYSTEM: return update_fx(u, FX_SYSTEM, 0, 0, text);
+    case CMD_MODEL: return update_fx(u, FX_MODEL, 0, 0, text);
+    case CMD_SET:
+    case CMD_THINK: {
+        struct buf pair = {0};
+        int rc = buf_printf(&pair, u->err, "%s%s", c->id == CMD_THINK ? "think " : "", rest);
+        if (!rc) rc = update_fx(u, FX_SET, 0, 0, buf_str(&pair));
+        buf_deinit(&pair);
+        return rc;
+    }
+    case CMD_PROMPT: return update_fx(u, FX_PROMPT, 0, 0, rest);
+    case CMD_CONTEXT: s->docs.is_open = s->docs.show_map = true; return 0;
+    case CMD_TOKENS:
+    case CMD_STATES:
+    case CMD_COMPACT: {
+        char used[SAY_BYTES], limit[SAY_BYTES], bytes[SAY_BYTES];
+        if (c->id == CMD_STATES)
+            state_notice(s, false, "saved states: %s", say_bytes(bytes, s->states_bytes));
+        else if (c->id == CMD_TOKENS)
+            state_notice(s, false, "%s of %s tokens are used", say_count(used, s->n_used),
+                         say_count(limit, s->model.limit));
+        else {
+            const char ask[] =
+                "Summarise our conversation so far, so that it can go on from your summary.";
+            return update_send(u, ask, sizeof ask - 1);
+        }
+        return 0;
+    }
+    case CMD_STATS: say_stats(u); return 0;
+    case CMD_COPY:
+        return s->talk.n == 0 ? 0
+                              : update_copy_message(u, text ? number_of(rest) - 1 : s->talk.n - 1);
+    case CMD_EXPORT: return update_fx(u, FX_EXPORT, s->chat_id, 0, text);
+    case CMD_SEARCH:
+        buf_cut(&s->find.words, 0);
+        s->find.is_on = true;
+        s->focus = FOCUS_CHAT;
+        if (buf_puts(&s->find.words, rest, u->err)) return OX_ENOMEM;
+        return update_chat_key(u, REQ_FIND_PREV, 0);
+    case CMD_THEME: return set_theme(u, rest);
+    }
+    return 0;
+}
+
+int update_command(struct update *u, const char *line, bool *is_text) {
+    struct command_line parsed;
+    ox_err e;
+    *is_text = false;
+    if (command_parse(line, &parsed, &e)) {
+        update_error(u, &e);
+        return OX_EUSAGE; /* the line stays in the input */
+    }
+    *is_text = parsed.command == NULL;
+    return *is_text ? 0 : run_command(u, parsed.command, parsed.rest);
+}
+
+/* ---- requests that work everywhere --------------------------------------------------------------
+ */
+
+int update_stop(struct update *u) {
+    return state_is_busy(u->s) ? update_fx(u, FX_STOP, 0, 0, NULL) : 0;
+}
+
+/* Esc: leave what lies on top; else stop; else back to the input; twice: edit the last question. */
+static int go_out(struct update *u) {
+    struct app_state *s = u->s;
+    if (s->input.searching)
+        edit_search_end(&s->input, false);
+    else if (s->find.is_typing)
+        s->find.is_typing = s->find.is_on = false;
+    else if (s->overlay != OVERLAY_NONE)
+        s->overlay = OVERLAY_NONE;
+    else if (s->screen == SCREEN_SESSIONS && s->picker.renaming)
+        s->picker.renaming = false, buf_cut(&s->picker.filter, 0);
+    else if (s->screen == SCREEN_SESSIONS && s->picker.filter.n > 0)
+        return update_list_key(u, REQ_KILL_START, 0);
+    else if (s->screen == SCREEN_SESSIONS)
+        s->screen = SCREEN_CHAT;
+    else if (state_is_busy(s))
+        return update_stop(u);
+    else if (s->find.is_on)
+        s->find.is_on = false;
+    else if (s->editing)
+        s->editing = 0, edit_set(&s->input, "", 0, u->err);
+    else if (s->focus != FOCUS_INPUT)
+        s->focus = FOCUS_INPUT, s->chosen = SIZE_MAX;
+    else if (edit_is_empty(&s->input) && s->now < s->esc_until)
+        return edit_turn(u, 0);
+    else
+        s->esc_until = s->now + QUIT_SECONDS;
+    return 0;
+}
+
+/* Ctrl-C: stop; or put the text aside; or, twice on an empty input, quit. */
+static int interrupt(struct update *u) {
+    struct app_state *s = u->s;
+    if (s->overlay != OVERLAY_NONE || s->input.searching || s->find.is_typing) return go_out(u);
+    if (state_is_busy(s)) return update_stop(u);
+    if (!edit_is_empty(&s->input)) {
+        struct buf text = {0};
+        int rc = edit_take(&s->input, &text, u->err);
+        if (!rc) rc = edit_history_add(&s->input, buf_str(&text), u->err);
+        buf_deinit(&text);
+        s->editing = 0;
+        state_notice(s, false, "put aside; Up brings it back");
+        return rc;
+    }
+    if (s->now < s->quit_until) {
+        s->quits = true;
+        return update_fx(u, FX_QUIT, 0, 0, NULL);
+    }
+    s->quit_until = s->now + QUIT_SECONDS;
+    state_notice(s, false, "Ctrl-C again to quit");
+    return 0;
+}
+
+static void toggle_pane(struct app_state *s, bool map) {
+    struct doc_pane *d = &s->docs;
+    bool hides = d->is_open && (!map || d->show_map) && (map || !d->show_map || s->n_docs == 0);
+    d->is_open = !hides;
+    d->was_closed = hides;
+    d->show_map = map && !hides;
+    if (hides && s->focus == FOCUS_DOC) s->focus = FOCUS_INPUT;
+    if (!hides && !map && s->n_docs == 0)
+        state_notice(s, false, "no document here; /file PATH adds one");
+}
+
+/* True if the request was one of these. */
+static bool handle_anywhere(struct update *u, enum request r, int *rc) {
+    struct app_state *s = u->s;
+    switch ((int)r) {
+    case REQ_BACK: *rc = go_out(u); return true;
+    case REQ_STOP: *rc = interrupt(u); return true;
+    case REQ_NEW: *rc = start_new(u); return true;
+    case REQ_SESSIONS: *rc = open_sessions(u); return true;
+    case REQ_PALETTE: *rc = update_palette(u); return true;
+    case REQ_DOC_PANE: toggle_pane(s, false); return true;
+    case REQ_CONTEXT_MAP: toggle_pane(s, true); return true;
+    case REQ_REDRAW: *rc = update_fx(u, FX_REDRAW, 0, 0, NULL); return true;
+    case REQ_SUSPEND: *rc = update_fx(u, FX_SUSPEND, 0, 0, NULL); return true;
+    case REQ_HELP:
+        s->overlay = s->overlay == OVERLAY_HELP ? OVERLAY_NONE : OVERLAY_HELP;
+        s->list_top = 0;
+        return true;
+    default: return false;
+    }
+}
+
+/* ---- dispatch -----------------------------------------------------------------------------------
+ */
+
+static int answer_question(struct update *u, uint32_t key) {
+    struct app_state *s = u->s;
+    s->overlay = OVERLAY_NONE;
+    if (key != 'y' && key != 'Y') return 0;
+    return update_fx(u, s->ask.then, s->ask.id, 0, NULL);
+}
+
+static int choose(struct update *u, uint32_t key) {
+    struct app_state *s = u->s;
+    if (key < '1' || key >= '1' + s->choice.n) return 0;
+    s->overlay = OVERLAY_NONE;
+    return 0;
+}
+
+static int handle_key(struct update *u) {
+    struct app_state *s = u->s;
+    uint32_t key = u->ev->key;
+    if (s->error.code) s->error = (ox_err){0};
+    bool is_plain = !(key & (KEY_CTRL | KEY_ALT)) && key < KEY_ENTER;
+    if (s->overlay == OVERLAY_ASK) return answer_question(u, key);
+    if (s->overlay == OVERLAY_CHOICE && is_plain) return choose(u, key);
+    unsigned places = s->find.is_typing || s->input.searching ? PLACE_INPUT : state_places(s);
+    uint32_t first = s->prefix;
+    s->prefix = 0;
+    enum request r = keymap_find(&s->keymap, places, first, key);
+    if (r == REQ_PREFIX) {
+        s->prefix = key;
+        return 0;
+    }
+    if (r == REQ_NONE && !is_plain) return 0;
+    int rc = 0;
+    if (r != REQ_NONE && handle_anywhere(u, r, &rc)) return rc;
+    if (s->overlay != OVERLAY_NONE || s->screen == SCREEN_SESSIONS)
+        return update_list_key(u, r, key);
+    if (s->focus == FOCUS_DOC && !s->find.is_typing) return update_doc_key(u, r, key);
+    return update_chat_key(u, r, key);
+}
+
+static int handle_mouse(struct update *u) {
+    struct app_state *s = u->s;
+    if (s->overlay != OVERLAY_NONE || s->screen == SCREEN_SESSIONS) return update_list_mouse(u);
+    return update_chat_mouse(u);
+}
+
+static void expire(struct app_state *s) {
+    if (s->notice.text[0] && !s->notice.stays && s->now >= s->notice.until) {
+        s->notice.text[0] = 0;
+        s->dirty = true;
+    }
+    if (state_is_busy(s)) s->dirty = true; /* times on screen move */
+}
+
+int update(struct app_state *s, struct event *ev, struct effect_list *fx, ox_err *err) {
+    struct update u = {s, ev, fx, err};
+    int rc = 0;
+    if (ev->now > 0) s->now = ev->now;
+    if (ev->kind != EV_TICK && ev->kind != EV_NONE) s->dirty = true;
+    switch (ev->kind) {
+    case EV_NONE: break;
+    case EV_TICK: expire(s); break;
+    case EV_KEY: rc = handle_key(&u); break;
+    case EV_MOUSE: rc = handle_mouse(&u); break;
+    case EV_RESIZE: s->w = ev->x, s->h = ev->y; break;
+    case EV_PASTE:
+    case EV_EDITED:
+    case EV_CHAT:
+    case EV_DRAFT:
+    case EV_HISTORY:
+    case EV_SAVED:
+    case EV_PROGRESS:
+    case EV_TEXT:
+    case EV_DONE:
+    case EV_FAILED: rc = update_chat_event(&u); break;
+    case EV_SESSIONS:
+    case EV_PREVIEW: rc = update_list_event(&u); break;
+    case EV_DOC:
+    case EV_COUNTED: rc = update_doc_event(&u); break;
+    case EV_LOADING:
+        s->is_loaded = false;
+        snprintf(s->loading, sizeof s->loading, "%s", ev->text);
+        break;
+    case EV_LOADED:
+        s->model = ev->model;
+        s->is_loaded = true;
+        break;
+    case EV_NOTICE: state_notice(s, ev->flag, "%s", ev->text); break;
+    case EV_USAGE:
+        s->memory_bytes = ev->number;
+        s->states_bytes = ev->number2;
+        s->states_quota = ev->number3;
+        break;
+    }
+    if (rc == OX_ENOMEM && err) update_error(&u, err);
+    return rc == OX_ENOMEM ? rc : 0;
+}

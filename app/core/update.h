@@ -1,0 +1,47 @@
+/* update.h - the only place where the state changes: one event in, effects out. Pure.
+ *
+ * update.c dispatches; update_chat.c has the transcript and the line being typed, update_list.c the
+ * lists (sessions, palette, help, tree), update_doc.c documents and citations. */
+#ifndef CORE_UPDATE_H
+#define CORE_UPDATE_H
+
+#include "app/core/state.h"
+
+/* Handles ev; what it hands over (chat.tree, doc) is left empty. An error (no memory) leaves a
+ * state that can still be shown and is put into it. Sets s->dirty if the screen may look different.
+ */
+int update(struct app_state *s, struct event *ev, struct effect_list *fx, ox_err *err);
+
+/* ---- between the files of update ---- */
+struct update {
+    struct app_state *s;
+    struct event *ev;
+    struct effect_list *fx;
+    ox_err *err;
+};
+int update_chat_key(struct update *u, enum request r, uint32_t key);
+int update_chat_event(struct update *u); /* chat, saved, text, done, ... */
+int update_chat_mouse(struct update *u);
+int update_list_key(struct update *u, enum request r, uint32_t key);
+int update_list_event(struct update *u); /* sessions, preview */
+int update_list_mouse(struct update *u);
+int update_doc_key(struct update *u, enum request r, uint32_t key);
+int update_doc_event(struct update *u);
+void update_doc_wheel(struct update *u, int rows);
+int update_command(struct update *u, const char *line,
+                   bool *is_text); /* a slash command, or text */
+int update_send(struct update *u, const char *text, size_t n);
+int update_palette(struct update *u); /* opens it */
+int update_stop(struct update *u);
+void update_scroll(struct update *u, long rows);
+void update_show_end(struct update *u);
+int update_path(struct update *u); /* after a change of the tree */
+int update_show_leaf(struct update *u, int64_t leaf);
+int update_regen(struct update *u, int64_t question, const char *seed);
+int update_copy_message(struct update *u, size_t i);
+void update_next_cite(struct update *u, int step);
+int update_fx(struct update *u, enum effect_kind kind, int64_t id, int64_t id2, const char *text);
+void update_error(struct update *u, const ox_err *e);
+int update_save_draft(struct update *u);
+
+#endif

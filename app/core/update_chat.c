@@ -1,0 +1,691 @@
+/* update_chat.c - the transcript, the line being typed, and an answer coming in. See update.h. */
+#include "app/core/update.h"
+
+#include "app/core/command.h"
+#include "app/core/say.h"
+#include "app/core/text.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- view ---------------------------------------------------------------------------------------
+ */
+
+static size_t chat_rows(const struct app_state *s) {
+    return s->pane.chat.h > 0 ? (size_t)s->pane.chat.h : 1;
+}
+
+void update_show_end(struct update *u) {
+    struct app_state *s = u->s;
+    s->top = talk_end(&s->talk, chat_rows(s));
+    s->follow = true;
+}
+
+void update_scroll(struct update *u, long rows) {
+    struct app_state *s = u->s;
+    if (s->talk.n == 0) return;
+    if (s->follow) s->top = talk_end(&s->talk, chat_rows(s));
+    talk_move(&s->talk, &s->top, rows);
+    s->follow = talk_is_at_end(&s->talk, s->top, chat_rows(s));
+    if (s->follow) update_show_end(u);
+}
+
+int update_path(struct update *u) {
+    struct app_state *s = u->s;
+    int rc = talk_set_path(&s->talk, &s->chat, u->err);
+    if (!rc) rc = state_build_tree(s, u->err);
+    s->n_branches = s->branch = 0;
+    for (size_t i = 0; i < s->n_tree; i++) {
+        bool is_leaf = i + 1 == s->n_tree || s->tree[i + 1].parent != s->tree[i].id;
+        s->n_branches += is_leaf;
+        if (s->tree[i].id == s->chat.leaf) s->branch = s->n_branches + !is_leaf;
+    }
+    if (s->top.i >= s->talk.n) s->top = (struct talk_place){0};
+    if (s->chosen != SIZE_MAX && s->chosen >= s->talk.n) s->chosen = SIZE_MAX;
+    return rc;
+}
+
+int update_show_leaf(struct update *u, int64_t leaf) {
+    struct app_state *s = u->s;
+    if (state_is_busy(s)) {
+        state_notice(s, false, "Esc stops the answer first");
+        return 0;
+    }
+    s->chat.leaf = leaf;
+    int rc = update_path(u);
+    update_show_end(u);
+    return rc ? rc : update_fx(u, FX_BRANCH, s->chat_id, leaf, NULL);
+}
+
+static void show_message(struct update *u, size_t i) {
+    struct app_state *s = u->s;
+    s->chosen = i;
+    s->top = (struct talk_place){i, 0};
+    s->follow = talk_is_at_end(&s->talk, s->top, chat_rows(s));
+    if (s->follow) update_show_end(u);
+}
+
+/* ---- search in the transcript -------------------------------------------------------------------
+ */
+
+static bool same_letters(const char *a, const char *b, size_t n) {
+    for (size_t i = 0; i < n; i++) {
+        char x = a[i], y = b[i];
+        if (x >= 'A' && x <= 'Z') x = (char)(x + 32);
+        if (y >= 'A' && y <= 'Z') y = (char)(y + 32);
+        if (x != y) return false;
+    }
+    return true;
+}
+
+static bool has_words(const char *s, size_t n, const char *words) {
+    size_t m = strlen(words);
+    for (size_t i = 0; m > 0 && i + m <= n; i++)
+        if (same_letters(s + i, words, m)) return true;
+    return false;
+}
+
+/* The row of message i that shows the words, from `from` on in direction step; SIZE_MAX: none. */
+static size_t row_with(struct talk *t, size_t i, long from, int step, const char *words) {
+    const struct chat_node *node = t->path[i];
+    if (!node->text || !has_words(node->text, node->n_bytes, words)) return SIZE_MAX;
+    const struct talk_item *item = talk_get(t, i);
+    for (long r = from; item && r >= 0 && r < (long)item->rows.n; r += step) {
+        const struct row *row = &item->rows.v[r];
+        if (has_words(item->md.text.p + row->from, row->to - row->from, words)) return (size_t)r;
+    }
+    return SIZE_MAX;
+}
+
+static void find_words(struct update *u, int step) {
+    struct app_state *s = u->s;
+    const char *words = buf_str(&s->find.words);
+    if (s->talk.n == 0 || !words[0]) return;
+    struct talk_place at = s->follow ? talk_end(&s->talk, chat_rows(s)) : s->top;
+    long row = (long)at.row - 1 + step; /* rows of text begin behind the label */
+    if (s->follow && step < 0) at.i = s->talk.n - 1, row = 1L << 30;
+    for (size_t k = 0; k <= s->talk.n; k++) {
+        size_t i = (at.i + (step > 0 ? k : s->talk.n - k % s->talk.n)) % s->talk.n;
+        const struct talk_item *item = talk_get(&s->talk, i);
+        long n = item ? (long)item->rows.n : 0;
+        long from = k > 0 ? (step > 0 ? 0 : n - 1) : row >= n && step < 0 ? n - 1 : row;
+        size_t hit = row_with(&s->talk, i, from, step, words);
+        if (hit == SIZE_MAX) continue;
+        s->top = (struct talk_place){i, talk_text_row(hit)};
+        s->chosen = i;
+        s->follow = false;
+        return;
+    }
+    state_notice(s, false, "\"%.60s\" is not in this session", words);
+}
+
+/* ---- asking -------------------------------------------------------------------------------------
+ */
+
+static int attach_docs(struct app_state *s, struct chat_node *node, ox_err *err) {
+    size_t n = 0;
+    for (size_t i = 0; i < s->n_docs; i++)
+        n += s->doc[i].is_pending;
+    if (n == 0) return 0;
+    node->docs = ox_alloc(n, sizeof *node->docs, "documents of a question", err);
+    if (!node->docs) return OX_ENOMEM;
+    for (size_t i = 0; i < s->n_docs; i++)
+        if (s->doc[i].is_pending)
+            node->docs[node->n_docs++] = (struct chat_doc){
+                s->doc[i].d.id, 0, s->doc[i].d.n_bytes, ox_strdup(s->doc[i].d.name, "name", err)};
+    return 0;
+}
+
+static int add_answer(struct update *u, int64_t question, const char *seed) {
+    struct app_state *s = u->s;
+    struct chat_node node = {.id = chat_new_id(&s->chat),
+                             .parent = question,
+                             .role = OX_ROLE_ASSISTANT,
+                             .end = CHAT_OPEN};
+    node.created_us = (int64_t)(s->now * 1e6);
+    int64_t id = node.id;
+    int rc = chat_add(&s->chat, &node, u->err);
+    if (!rc) rc = update_path(u);
+    if (rc) return rc;
+    s->job = (struct job){.busy = BUSY_WAITING, .answer = id, .started = s->now};
+    for (size_t i = 0; i < s->n_docs; i++)
+        if (s->doc[i].is_pending) s->job.n_doc = i + 1, s->doc[i].is_pending = false;
+    s->chosen = SIZE_MAX;
+    s->find.is_on = false;
+    update_show_end(u);
+    return update_fx(u, FX_ASK, question, id, seed);
+}
+
+static int queue_question(struct update *u, const char *text, size_t n) {
+    struct buf *q = &u->s->queued;
+    int rc = q->n > 0 ? buf_putc(q, '\n', u->err) : 0;
+    return rc ? rc : buf_add(q, text, n, u->err);
+}
+
+int update_send(struct update *u, const char *text, size_t n) {
+    struct app_state *s = u->s;
+    if (state_is_busy(s)) return queue_question(u, text, n);
+    int64_t question = 0;
+    int rc;
+    if (s->editing) {
+        rc = chat_edit(&s->chat, s->editing, text, n, &question, u->err);
+        s->editing = 0;
+    } else {
+        struct chat_node node = {.id = chat_new_id(&s->chat),
+                                 .parent = s->chat.leaf,
+                                 .role = OX_ROLE_USER,
+                                 .end = CHAT_DONE,
+                                 .created_us = (int64_t)(s->now * 1e6),
+                                 .n_bytes = n};
+        question = node.id;
+        node.text = ox_memdup(text, n, "question", u->err);
+        rc = node.text ? attach_docs(s, &node, u->err) : OX_ENOMEM;
+        if (rc)
+            chat_node_deinit(&node);
+        else
+            rc = chat_add(&s->chat, &node, u->err);
+    }
+    return rc ? rc : add_answer(u, question, NULL);
+}
+
+int update_regen(struct update *u, int64_t question, const char *seed) {
+    if (state_is_busy(u->s)) state_notice(u->s, false, "Esc stops the answer first");
+    return question == 0 || state_is_busy(u->s) ? 0 : add_answer(u, question, seed);
+}
+
+static int send_input(struct update *u) {
+    struct app_state *s = u->s;
+    struct edit *e = &s->input;
+    if (e->cursor > 0 && e->text.p[e->cursor - 1] == '\\' &&
+        e->cursor == e->text.n) { /* `\` Enter */
+        int rc = edit_do(e, EDIT_BACKSPACE, u->err);
+        return rc ? rc : edit_do(e, EDIT_NEWLINE, u->err);
+    }
+    if (edit_fold_here(e)) {
+        ox_err why;
+        int rc = edit_unfold(e, &why);
+        if (rc) update_error(u, &why);
+        return 0;
+    }
+    struct buf text = {0};
+    bool is_text = true;
+    int rc = edit_copy(e, &text, u->err);
+    size_t blank = rc ? 0 : strspn(buf_str(&text), " \n");
+    if (!rc && blank < text.n) {
+        rc = update_command(u, buf_str(&text), &is_text);
+        struct command_line line = {0};
+        if (!rc && is_text) {
+            command_parse(buf_str(&text), &line, NULL);
+            rc = update_send(u, line.rest, strlen(line.rest));
+        }
+        if (!rc) rc = edit_history_add(e, buf_str(&text), u->err);
+        if (!rc) rc = update_fx(u, FX_HISTORY, 0, 0, buf_str(&text));
+        if (!rc) {
+            buf_cut(&text, 0);
+            if (!s->editing)
+                rc = edit_take(e, &text, u->err); /* /edit has put the question there */
+        }
+        if (!rc) rc = update_fx(u, FX_DRAFT, 0, 0, "");
+    }
+    buf_deinit(&text);
+    return rc;
+}
+
+/* ---- the line being typed -----------------------------------------------------------------------
+ */
+
+static size_t input_width(const struct app_state *s) {
+    return s->pane.input.w > 2 ? (size_t)s->pane.input.w - 2 : 1;
+}
+
+static int take_back_queue(struct update *u) {
+    struct app_state *s = u->s;
+    int rc = edit_set(&s->input, s->queued.p, s->queued.n, u->err);
+    buf_cut(&s->queued, 0);
+    return rc;
+}
+
+static int move_up(struct update *u) {
+    struct app_state *s = u->s;
+    if (edit_is_empty(&s->input) && s->queued.n > 0) return take_back_queue(u);
+    if (!edit_move_row(&s->input, input_width(s), -1)) edit_history_move(&s->input, -1);
+    return 0;
+}
+
+/* The common part first, then one name after the other. */
+static int complete(struct update *u) {
+    struct app_state *s = u->s;
+    struct edit *e = &s->input;
+    const char *text = buf_str(&e->text);
+    bool is_command =
+        text[0] == '/' && text[1] != '/' && !memchr(text, ' ', e->text.n) && e->cursor == e->text.n;
+    if (!is_command) {
+        if (edit_is_empty(e)) s->focus = s->talk.n > 0 ? FOCUS_CHAT : FOCUS_INPUT;
+        return 0;
+    }
+    const struct command *first = command_complete(text + 1, e->text.n - 1, 0);
+    if (!first) return 0;
+    size_t common = strlen(first->name), n = 0;
+    for (const struct command *c; (c = command_complete(text + 1, e->text.n - 1, n)) != NULL; n++)
+        while (strncmp(c->name, first->name, common) != 0)
+            common--;
+    struct buf line = {0};
+    int rc = buf_printf(&line, u->err, "/%.*s%s", (int)common, first->name, n == 1 ? " " : "");
+    if (!rc) rc = edit_set(e, line.p, line.n, u->err);
+    buf_deinit(&line);
+    return rc;
+}
+
+static enum edit_op edit_op_of(enum request r) {
+    static const struct {
+        enum request r;
+        enum edit_op op;
+    } map[] = {
+        {REQ_LEFT, EDIT_LEFT},           {REQ_RIGHT, EDIT_RIGHT},
+        {REQ_WORD_LEFT, EDIT_WORD_LEFT}, {REQ_WORD_RIGHT, EDIT_WORD_RIGHT},
+        {REQ_LINE_START, EDIT_HOME},     {REQ_LINE_END, EDIT_END},
+        {REQ_TEXT_START, EDIT_START},    {REQ_TEXT_END, EDIT_FINISH},
+        {REQ_BACKSPACE, EDIT_BACKSPACE}, {REQ_DELETE, EDIT_DELETE},
+        {REQ_KILL_END, EDIT_KILL_END},   {REQ_KILL_START, EDIT_KILL_START},
+        {REQ_KILL_WORD, EDIT_KILL_WORD}, {REQ_KILL_NEXT_WORD, EDIT_KILL_NEXT_WORD},
+        {REQ_YANK, EDIT_YANK},           {REQ_UNDO, EDIT_UNDO},
+        {REQ_NEWLINE, EDIT_NEWLINE},
+    };
+    for (size_t i = 0; i < sizeof map / sizeof map[0]; i++)
+        if (map[i].r == r) return map[i].op;
+    return EDIT_NONE;
+}
+
+static int type_key(struct update *u, uint32_t key) {
+    struct app_state *s = u->s;
+    struct buf text = {0};
+    int rc = text_put(&text, (int32_t)key, u->err);
+    if (rc) return rc;
+    if (s->find.is_typing)
+        rc = buf_add(&s->find.words, text.p, text.n, u->err);
+    else if (s->input.searching)
+        rc = edit_search_type(&s->input, text.p, text.n, u->err);
+    else if (key == 'd' && edit_fold_here(&s->input)) {
+        struct edit_fold *fold = edit_fold_here(&s->input);
+        rc = effect_add(u->fx, FX_PASTE_DOC, 0, 0, fold->bytes, fold->n, u->err);
+        if (!rc) rc = edit_drop_fold(&s->input, u->err);
+    } else
+        rc = edit_insert(&s->input, text.p, text.n, u->err);
+    buf_deinit(&text);
+    return rc;
+}
+
+/* Keys while words are typed for a search: in the view, or in earlier lines. */
+static bool search_key(struct update *u, enum request r, int *rc) {
+    struct app_state *s = u->s;
+    if (!s->find.is_typing && !s->input.searching) return false;
+    if (r == REQ_BACKSPACE && s->find.is_typing) {
+        struct buf *w = &s->find.words;
+        buf_cut(w, w->n > 0 ? text_floor(w->p, w->n, w->n - 1) : 0);
+    } else if (r == REQ_BACKSPACE) {
+        *rc = edit_search_back(&s->input, u->err);
+    } else if (r == REQ_HISTORY_SEARCH && s->input.searching) {
+        *rc = edit_search(&s->input, u->err);
+    } else if (s->find.is_typing) {
+        s->find.is_typing = false;
+        s->find.is_on = s->find.words.n > 0;
+        if (s->focus == FOCUS_DOC)
+            *rc = update_doc_key(u, REQ_FIND_NEXT, 0);
+        else
+            find_words(u, -1);
+    } else {
+        edit_search_end(&s->input, true);
+    }
+    return true;
+}
+
+static int input_key(struct update *u, enum request r, uint32_t key) {
+    struct app_state *s = u->s;
+    int rc = 0;
+    if (r == REQ_NONE) return type_key(u, key);
+    if (search_key(u, r, &rc)) return rc;
+    enum edit_op op = edit_op_of(r);
+    if (op != EDIT_NONE) return edit_do(&s->input, op, u->err);
+    switch ((int)r) {
+    case REQ_SEND: return send_input(u);
+    case REQ_UP: return move_up(u);
+    case REQ_DOWN:
+        if (!edit_move_row(&s->input, input_width(s), 1)) edit_history_move(&s->input, 1);
+        return 0;
+    case REQ_HISTORY_SEARCH: return edit_search(&s->input, u->err);
+    case REQ_COMPLETE: return complete(u);
+    case REQ_EDITOR: {
+        struct buf text = {0};
+        rc = edit_copy(&s->input, &text, u->err);
+        if (!rc) rc = effect_add(u->fx, FX_EDITOR, 0, 0, buf_str(&text), text.n, u->err);
+        buf_deinit(&text);
+        return rc;
+    }
+    case REQ_QUIT_IF_EMPTY:
+        if (!edit_is_empty(&s->input)) return edit_do(&s->input, EDIT_DELETE, u->err);
+        s->quits = true;
+        return update_fx(u, FX_QUIT, 0, 0, NULL);
+    case REQ_PAGE_UP: update_scroll(u, -(long)chat_rows(s) + 1); return 0;
+    case REQ_PAGE_DOWN: update_scroll(u, (long)chat_rows(s) - 1); return 0;
+    default: return 0;
+    }
+}
+
+/* ---- keys in the transcript ---------------------------------------------------------------------
+ */
+
+int update_copy_message(struct update *u, size_t i) {
+    struct app_state *s = u->s;
+    if (i >= s->talk.n) return 0;
+    const struct chat_node *node = s->talk.path[i];
+    return effect_add(u->fx, FX_COPY, 0, 0, node->text ? node->text : "", node->n_bytes, u->err);
+}
+
+/* The last code block of the chosen message that begins above the end of the view. */
+static int copy_code(struct update *u) {
+    struct app_state *s = u->s;
+    size_t i = s->chosen < s->talk.n ? s->chosen : s->talk.n - 1;
+    const struct talk_item *item = s->talk.n > 0 ? talk_get(&s->talk, i) : NULL;
+    struct buf code = {0};
+    int rc = item ? md_code(&item->md, item->md.n_code, &code, u->err) : 0;
+    if (!rc && code.n > 0)
+        rc = effect_add(u->fx, FX_COPY, 0, 0, code.p, code.n, u->err);
+    else
+        state_notice(s, false, "no code block in this message");
+    buf_deinit(&code);
+    return rc;
+}
+
+static const struct chat_node *question_of(const struct app_state *s) {
+    size_t i = s->chosen < s->talk.n ? s->chosen : s->talk.n;
+    if (i == s->talk.n) i = s->talk.n > 0 ? s->talk.n - 1 : 0;
+    for (size_t k = i + 1; s->talk.n > 0 && k-- > 0;)
+        if (s->talk.path[k]->role == OX_ROLE_USER) return s->talk.path[k];
+    return NULL;
+}
+
+static int edit_question(struct update *u) {
+    struct app_state *s = u->s;
+    const struct chat_node *q = question_of(s);
+    if (!q) return 0;
+    s->editing = q->id;
+    s->focus = FOCUS_INPUT;
+    state_notice(s, false, "edits this question in a new branch; Esc leaves it as it was");
+    return edit_set(&s->input, q->text ? q->text : "", q->n_bytes, u->err);
+}
+
+static int show_sibling(struct update *u, int step) {
+    struct app_state *s = u->s;
+    const struct chat_node *node = state_chosen(s);
+    size_t place = 0, n = 0;
+    int64_t other = node ? chat_sibling(&s->chat, node->id, step, &place, &n) : 0;
+    if (n < 2 && node && node->parent)
+        other = chat_sibling(&s->chat, node->parent, step, &place, &n);
+    if (n < 2) {
+        state_notice(s, false,
+                     "there is no other one; r makes another answer, e edits the question");
+        return 0;
+    }
+    return update_show_leaf(u, chat_leaf_below(&s->chat, other));
+}
+
+static void choose_message(struct update *u, int step) {
+    struct app_state *s = u->s;
+    if (s->talk.n == 0) return;
+    size_t i = s->chosen < s->talk.n ? s->chosen : s->talk.n - 1;
+    if (s->chosen < s->talk.n) i = step < 0 ? (i > 0 ? i - 1 : 0) : (i + 1 < s->talk.n ? i + 1 : i);
+    show_message(u, i);
+}
+
+static int open_here(struct update *u) {
+    struct app_state *s = u->s;
+    struct cite c;
+    if (s->n_docs > 0 && state_cite(s, 0, &c, NULL))
+        update_next_cite(u, 1);
+    else
+        s->focus = FOCUS_INPUT;
+    return 0;
+}
+
+int update_chat_key(struct update *u, enum request r, uint32_t key) {
+    struct app_state *s = u->s;
+    if (s->find.is_typing || s->input.searching) return input_key(u, r, key);
+    if (s->focus == FOCUS_INPUT && r != REQ_EDIT) return input_key(u, r, key);
+    long page = (long)chat_rows(s);
+    switch ((int)r) {
+    case REQ_UP: update_scroll(u, -1); return 0;
+    case REQ_DOWN: update_scroll(u, 1); return 0;
+    case REQ_PAGE_UP: update_scroll(u, -page + 1); return 0;
+    case REQ_PAGE_DOWN: update_scroll(u, page - 1); return 0;
+    case REQ_HALF_UP: update_scroll(u, -page / 2); return 0;
+    case REQ_HALF_DOWN: update_scroll(u, page / 2); return 0;
+    case REQ_TOP:
+        s->top = (struct talk_place){0};
+        s->follow = talk_is_at_end(&s->talk, s->top, chat_rows(s));
+        return 0;
+    case REQ_BOTTOM: update_show_end(u); return 0;
+    case REQ_PREV_MESSAGE: choose_message(u, -1); return 0;
+    case REQ_NEXT_MESSAGE: choose_message(u, 1); return 0;
+    case REQ_OPEN: return open_here(u);
+    case REQ_NEXT_PANE: s->focus = s->pane.doc.w > 0 ? FOCUS_DOC : FOCUS_INPUT; return 0;
+    case REQ_FIND:
+        s->find.is_typing = s->find.is_on = true;
+        buf_cut(&s->find.words, 0);
+        return 0;
+    case REQ_FIND_NEXT:
+    case REQ_FIND_PREV:
+        if (s->find.is_on)
+            find_words(u, r == REQ_FIND_NEXT ? 1 : -1);
+        else
+            update_next_cite(u, r == REQ_FIND_NEXT ? 1 : -1);
+        return 0;
+    case REQ_COPY: return update_copy_message(u, s->chosen < s->talk.n ? s->chosen : s->talk.n - 1);
+    case REQ_COPY_CODE: return copy_code(u);
+    case REQ_EDIT: return edit_question(u);
+    case REQ_FORK: {
+        const struct chat_node *node = state_chosen(s);
+        return node ? update_fx(u, FX_FORK, s->chat_id, node->id, NULL) : 0;
+    }
+    case REQ_REGEN: {
+        const struct chat_node *q = question_of(s);
+        return q ? update_regen(u, q->id, NULL) : 0;
+    }
+    case REQ_SIBLING_PREV: return show_sibling(u, -1);
+    case REQ_SIBLING_NEXT: return show_sibling(u, 1);
+    case REQ_TREE:
+        s->overlay = OVERLAY_TREE;
+        s->list_chosen = s->list_top = 0;
+        return state_build_tree(s, u->err);
+    case REQ_RAW: talk_set_view(&s->talk, s->talk.width, !s->talk.raw); return 0;
+    case REQ_PIN: return update_fx(u, FX_PIN, s->chat_id, s->is_pinned ? 0 : 1, NULL);
+    case REQ_BACK: s->focus = FOCUS_INPUT; return 0;
+    default: return 0;
+    }
+}
+
+static bool is_inside(struct rect r, int x, int y) {
+    return x >= r.x && x < r.x + r.w && y >= r.y && y < r.y + r.h;
+}
+
+int update_chat_mouse(struct update *u) {
+    enum { PRESS = 1, WHEEL_UP = 4, WHEEL_DOWN = 5, WHEEL_ROWS = 3 };
+    struct app_state *s = u->s;
+    int x = u->ev->x, y = u->ev->y, mouse = u->ev->mouse;
+    bool in_doc = is_inside(s->pane.doc, x, y);
+    int rows = mouse == WHEEL_UP ? -WHEEL_ROWS : WHEEL_ROWS;
+    if (mouse == WHEEL_UP || mouse == WHEEL_DOWN) {
+        if (in_doc)
+            update_doc_wheel(u, rows);
+        else
+            update_scroll(u, rows);
+        return 0;
+    }
+    if (mouse != PRESS) return 0;
+    if (is_inside(s->pane.input, x, y))
+        s->focus = FOCUS_INPUT;
+    else if (in_doc)
+        s->focus = FOCUS_DOC;
+    else if (is_inside(s->pane.chat, x, y) && s->talk.n > 0) {
+        struct talk_place p = s->follow ? talk_end(&s->talk, chat_rows(s)) : s->top;
+        if (talk_move(&s->talk, &p, y - s->pane.chat.y)) s->chosen = p.i;
+        s->focus = FOCUS_CHAT;
+    }
+    return 0;
+}
+
+/* ---- events -------------------------------------------------------------------------------------
+ */
+
+static int take_chat(struct update *u) {
+    struct app_state *s = u->s;
+    struct event *ev = u->ev;
+    talk_deinit(&s->talk); /* before the tree it points into */
+    chat_deinit(&s->chat);
+    state_drop_docs(s);
+    s->chat = ev->chat.tree;
+    ev->chat.tree = (struct chat){0};
+    s->chat_id = ev->chat.id;
+    memcpy(s->uid, ev->chat.uid, sizeof s->uid);
+    memcpy(s->title, ev->chat.title, sizeof s->title);
+    s->is_pinned = ev->chat.is_pinned;
+    s->screen = SCREEN_CHAT;
+    s->overlay = OVERLAY_NONE;
+    s->focus = FOCUS_INPUT;
+    s->editing = 0;
+    s->chosen = SIZE_MAX;
+    s->top = (struct talk_place){0};
+    s->find.is_on = s->find.is_typing = false;
+    s->job = (struct job){0};
+    s->n_used = 0;
+    buf_cut(&s->queued, 0);
+    for (size_t i = 0; i < s->chat.n; i++)
+        if (s->chat.node[i].ledger.n_in > 0)
+            s->n_used = s->chat.node[i].ledger.n_in + s->chat.node[i].ledger.n_out;
+    int rc = update_path(u);
+    update_show_end(u);
+    return rc;
+}
+
+static void take_saved(struct update *u) {
+    struct app_state *s = u->s;
+    const struct event *ev = u->ev;
+    if (ev->id) chat_renumber(&s->chat, ev->id, ev->id2);
+    if (s->job.answer == ev->id && ev->id) s->job.answer = ev->id2;
+    if (ev->chat.id) {
+        s->chat_id = ev->chat.id;
+        memcpy(s->uid, ev->chat.uid, sizeof s->uid);
+        memcpy(s->title, ev->chat.title, sizeof s->title);
+        s->is_pinned = ev->chat.is_pinned;
+    }
+}
+
+static int take_text(struct update *u) {
+    struct app_state *s = u->s;
+    struct chat_node *node = chat_find(&s->chat, s->job.answer);
+    if (!node || !state_is_busy(s)) return 0;
+    int rc = ox_grow(&node->text, &s->job.cap_text, node->n_bytes + u->ev->n + 1, 1, u->err);
+    if (rc) return rc;
+    memcpy(node->text + node->n_bytes, u->ev->text, u->ev->n);
+    node->n_bytes += u->ev->n;
+    node->text[node->n_bytes] = 0;
+    if (s->job.busy != BUSY_WRITING) s->job.first_token = s->now;
+    s->job.busy = BUSY_WRITING;
+    s->job.n_out += u->ev->number;
+    s->job.last_token = s->now;
+    if (s->follow) update_show_end(u);
+    return 0;
+}
+
+static void take_progress(struct update *u) {
+    struct app_state *s = u->s;
+    if (s->job.busy == BUSY_NONE) return;
+    if (s->job.busy == BUSY_WAITING)
+        eta_start(&s->job.eta, u->ev->number, s->now);
+    else
+        eta_add(&s->job.eta, u->ev->number, s->now);
+    s->job.busy = s->job.busy == BUSY_WRITING ? BUSY_WRITING : BUSY_READING;
+    s->job.plan = u->ev->plan;
+    s->job.n_done = u->ev->number;
+    s->job.n_prompt = u->ev->number2;
+}
+
+static void say_cost(struct app_state *s, const struct chat_ledger *l) {
+    char reused[SAY_BYTES], read[SAY_BYTES], time[SAY_BYTES];
+    size_t fresh = l->n_in > l->n_reused ? l->n_in - l->n_reused : 0;
+    if (l->load_s > 0 && l->n_reused > 0)
+        state_notice(s, false, "resumed %s tokens from saved state in %s%s",
+                     say_count(reused, l->n_reused), say_time(time, l->load_s),
+                     l->exact ? ", exact" : "");
+    else if (!s->notice.stays)
+        state_notice(s, false, "read %s, reused %s", say_count(read, fresh),
+                     say_count(reused, l->n_reused));
+    size_t used = l->n_in + l->n_out, before = s->n_used;
+    s->n_used = used;
+    if (s->model.trained && before <= s->model.trained && used > s->model.trained)
+        state_notice(s, false, "past %s: this model was trained to %s",
+                     say_short(reused, s->model.trained), say_count(read, s->model.trained));
+}
+
+static int finish(struct update *u, enum chat_end end) {
+    struct app_state *s = u->s;
+    struct chat_node *node = chat_find(&s->chat, s->job.answer);
+    if (node) {
+        node->end = end;
+        node->ledger = u->ev->ledger;
+    }
+    if (u->ev->kind == EV_DONE) say_cost(s, &u->ev->ledger);
+    s->job = (struct job){0};
+    if (s->follow) update_show_end(u);
+    int rc = update_fx(u, FX_BELL, 0, 0, NULL);
+    if (rc || s->queued.n == 0 || end == CHAT_FAILED) return rc;
+    struct buf next = s->queued;
+    s->queued = (struct buf){0};
+    rc = update_send(u, next.p, next.n);
+    buf_deinit(&next);
+    return rc;
+}
+
+static int take_failure(struct update *u) {
+    update_error(u, &u->ev->err);
+    if (!state_is_busy(u->s) || u->ev->flag) return 0; /* flag: not the answer, an effect failed */
+    if (u->s->queued.n > 0 && edit_is_empty(&u->s->input)) take_back_queue(u);
+    bool stopped = u->ev->err.code == OX_ECANCELLED;
+    if (stopped) u->s->error = (ox_err){0};
+    return finish(u, stopped ? CHAT_STOPPED : CHAT_FAILED);
+}
+
+static int take_paste(struct update *u) {
+    struct app_state *s = u->s;
+    if (state_places(s) == PLACE_LIST) return update_list_event(u);
+    ox_err why;
+    s->focus = FOCUS_INPUT;
+    int rc = edit_paste(&s->input, u->ev->text, u->ev->n, &why);
+    if (rc)
+        update_error(u, &why);
+    else if (s->input.n_removed > 0)
+        state_notice(s, false, "%zu control characters were left out", s->input.n_removed);
+    return 0;
+}
+
+int update_chat_event(struct update *u) {
+    struct app_state *s = u->s;
+    switch ((int)u->ev->kind) {
+    case EV_PASTE: return take_paste(u);
+    case EV_EDITED: return edit_set(&s->input, u->ev->text, u->ev->n, u->err);
+    case EV_CHAT: return take_chat(u);
+    case EV_DRAFT: {
+        if (!edit_is_empty(&s->input)) return 0;
+        int rc = edit_paste(&s->input, u->ev->text, u->ev->n, u->err);
+        if (!rc && (size_t)u->ev->id < s->input.text.n)
+            s->input.cursor = text_floor(s->input.text.p, s->input.text.n, (size_t)u->ev->id);
+        return rc;
+    }
+    case EV_HISTORY: return edit_history_add(&s->input, u->ev->text, u->err);
+    case EV_SAVED: take_saved(u); return 0;
+    case EV_TEXT: return take_text(u);
+    case EV_PROGRESS: take_progress(u); return 0;
+    case EV_DONE: return finish(u, u->ev->end);
+    case EV_FAILED: return take_failure(u);
+    default: return 0;
+    }
+}

@@ -1,0 +1,163 @@
+/* update_doc.c - documents, their pane, and going from citation to citation. See update.h. */
+#include "app/core/update.h"
+
+#include "app/core/say.h"
+
+#include <string.h>
+
+static long pane_rows(const struct app_state *s) {
+    return s->pane.doc.h > 2 ? s->pane.doc.h - 2 : 1;
+}
+
+static void scroll_to(struct app_state *s, long top) {
+    const struct open_doc *d = s->docs.doc < s->n_docs ? &s->doc[s->docs.doc] : NULL;
+    long last = d ? (long)d->n_lines - 1 : 0;
+    s->docs.top = (size_t)(top < 0 ? 0 : top > last ? last : top);
+}
+
+void update_doc_wheel(struct update *u, int rows) {
+    scroll_to(u->s, (long)u->s->docs.top + rows);
+}
+
+static size_t count_cites(struct app_state *s) {
+    struct cite c;
+    size_t n = 0;
+    while (state_cite(s, n, &c, NULL))
+        n++;
+    return n;
+}
+
+void update_next_cite(struct update *u, int step) {
+    struct app_state *s = u->s;
+    size_t n = count_cites(s), message = 0;
+    if (n == 0) {
+        state_notice(s, false,
+                     s->n_docs ? "no quotation was checked yet" : "no document, no citations");
+        return;
+    }
+    size_t at = s->docs.cite;
+    at = at >= n ? (step > 0 ? 0 : n - 1) : (at + n + (size_t)(step < 0 ? n - 1 : 1)) % n;
+    struct cite c;
+    if (!state_cite(s, at, &c, &message)) return;
+    s->docs.cite = at;
+    s->chosen = message;
+    if (c.verdict == CITE_MISSING) {
+        state_notice(s, false, "these words are not in the text");
+        return;
+    }
+    s->docs.is_open = true;
+    s->docs.doc = c.doc;
+    scroll_to(s, (long)talk_line_of(&s->talk_doc[c.doc], c.from) - 1 - pane_rows(s) / 3);
+}
+
+/* ASCII letters alike; the rest byte by byte. */
+static bool has_words(const char *s, size_t n, const char *words) {
+    size_t m = strlen(words);
+    for (size_t i = 0; m > 0 && i + m <= n; i++) {
+        size_t k = 0;
+        while (k < m && ((s[i + k] | 32) == (words[k] | 32)))
+            k++;
+        if (k == m) return true;
+    }
+    return false;
+}
+
+static void find_line(struct update *u, int step) {
+    struct app_state *s = u->s;
+    const struct open_doc *d = s->docs.doc < s->n_docs ? &s->doc[s->docs.doc] : NULL;
+    const char *words = buf_str(&s->find.words);
+    if (!d || !words[0]) return;
+    for (size_t k = 1; k <= d->n_lines; k++) {
+        size_t i = (s->docs.top + (step > 0 ? k : d->n_lines - k)) % d->n_lines;
+        size_t end = i + 1 < d->n_lines ? d->line[i + 1] : d->d.n_bytes;
+        if (!has_words(d->d.text + d->line[i], end - d->line[i], words)) continue;
+        scroll_to(s, (long)i);
+        return;
+    }
+    state_notice(s, false, "\"%.60s\" is not in this document", words);
+}
+
+static int copy_quote(struct update *u) {
+    struct cite c;
+    size_t message;
+    if (!state_cite(u->s, u->s->docs.cite, &c, &message)) return 0;
+    const struct chat_node *node = u->s->talk.path[message];
+    return effect_add(u->fx, FX_COPY, 0, 0, node->text + c.quote_from, c.quote_to - c.quote_from,
+                      u->err);
+}
+
+int update_doc_key(struct update *u, enum request r, uint32_t key) {
+    struct app_state *s = u->s;
+    long page = pane_rows(s), top = (long)s->docs.top;
+    (void)key;
+    switch ((int)r) {
+    case REQ_UP: scroll_to(s, top - 1); break;
+    case REQ_DOWN: scroll_to(s, top + 1); break;
+    case REQ_PAGE_UP: scroll_to(s, top - page + 1); break;
+    case REQ_PAGE_DOWN: scroll_to(s, top + page - 1); break;
+    case REQ_HALF_UP: scroll_to(s, top - page / 2); break;
+    case REQ_HALF_DOWN: scroll_to(s, top + page / 2); break;
+    case REQ_TOP: scroll_to(s, 0); break;
+    case REQ_BOTTOM:
+        scroll_to(s, s->docs.doc < s->n_docs ? (long)s->doc[s->docs.doc].n_lines - page : 0);
+        break;
+    case REQ_FIND:
+        s->find.is_typing = s->find.is_on = true;
+        buf_cut(&s->find.words, 0);
+        break;
+    case REQ_FIND_NEXT:
+    case REQ_FIND_PREV: {
+        int step = r == REQ_FIND_NEXT ? 1 : -1;
+        if (s->find.is_on && s->find.words.n > 0)
+            find_line(u, step);
+        else
+            update_next_cite(u, step);
+        break;
+    }
+    case REQ_OPEN: update_next_cite(u, 1); break;
+    case REQ_COPY: return copy_quote(u);
+    case REQ_NEXT_PANE:
+    case REQ_COMPLETE: s->focus = FOCUS_INPUT; break;
+    default: break;
+    }
+    return 0;
+}
+
+static int add_doc(struct update *u) {
+    struct app_state *s = u->s;
+    bool waits = u->ev->flag;
+    int rc = state_add_doc(s, &u->ev->doc, waits, u->err);
+    if (rc) return rc;
+    s->docs.doc = s->n_docs - 1;
+    s->docs.top = 0;
+    if (waits) {
+        char lines[SAY_BYTES];
+        const struct open_doc *d = &s->doc[s->n_docs - 1];
+        state_notice(s, false, "[%zu] %s, %s lines, goes with the next question", s->n_docs,
+                     d->d.name, say_count(lines, d->n_lines));
+    }
+    return 0;
+}
+
+static void say_counted(struct app_state *s, const struct open_doc *d) {
+    char count[SAY_BYTES], limit[SAY_BYTES];
+    if (!d->is_pending) return;
+    bool fits = s->model.limit == 0 || s->n_used + d->d.n_tokens + 2048 <= s->model.limit;
+    if (fits)
+        state_notice(s, false, "%s: %s tokens, fits (%s)", d->d.name,
+                     say_count(count, d->d.n_tokens), say_short(limit, s->model.limit));
+    else
+        state_notice(s, true, "%s: %s tokens do not fit %s; try: oxbow summarize", d->d.name,
+                     say_count(count, d->d.n_tokens), say_short(limit, s->model.limit));
+}
+
+int update_doc_event(struct update *u) {
+    struct app_state *s = u->s;
+    if (u->ev->kind == EV_DOC) return add_doc(u);
+    for (size_t i = 0; i < s->n_docs; i++)
+        if (s->doc[i].d.id == u->ev->id) {
+            s->doc[i].d.n_tokens = u->ev->number;
+            say_counted(s, &s->doc[i]);
+        }
+    return 0;
+}

@@ -1,0 +1,160 @@
+/* view_doc.c - the document pane: text with line numbers, citations, map of the context. See
+ * view.h. */
+#include "app/ui/view.h"
+
+#include "app/core/say.h"
+#include "app/core/text.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { NUMBER_CELLS = 8, MAX_CITES = 6, MAP_ROWS = 3 };
+
+static bool is_cited(struct app_state *s, size_t from, size_t to) {
+    struct cite c;
+    return state_cite(s, s->docs.cite, &c, NULL) && c.verdict != CITE_MISSING &&
+           c.doc == s->docs.doc && c.from < to && c.to > from;
+}
+
+/* Marks the part of a row that the chosen citation covers. */
+static void mark_cited(struct app_state *s, struct frame *f, int x, int y, int end,
+                       const char *text, size_t row_at, size_t n) {
+    struct cite c;
+    if (!state_cite(s, s->docs.cite, &c, NULL) || c.verdict == CITE_MISSING || c.doc != s->docs.doc)
+        return;
+    size_t from = c.from > row_at ? c.from - row_at : 0, to = c.to > row_at ? c.to - row_at : 0;
+    if (to > n) to = n;
+    if (from >= to) return;
+    int a = x + (int)text_cells(text, from), w = (int)text_cells(text + from, to - from);
+    if (a < end) frame_style(f, (struct rect){a, y, a + w > end ? end - a : w, 1}, STYLE_SELECT);
+}
+
+/* One line of the document in as many rows as it needs; returns the y behind it. */
+static int draw_line(struct app_state *s, struct frame *f, struct rect r, int y,
+                     const struct open_doc *d, size_t i) {
+    size_t from = d->line[i], to = i + 1 < d->n_lines ? d->line[i + 1] : d->d.n_bytes;
+    while (to > from && (d->d.text[to - 1] == '\n' || d->d.text[to - 1] == '\r'))
+        to--;
+    struct row_list rows = {0};
+    int end = r.x + r.w, x = r.x + NUMBER_CELLS;
+    enum { LINE_MAX_BYTES = 64 << 10 }; /* a book in one line must not stop the screen */
+    size_t stop = to - from > LINE_MAX_BYTES
+                      ? from + text_floor(d->d.text + from, to - from, LINE_MAX_BYTES)
+                      : to;
+    struct wrap_line line = {.from = from, .to = stop, .how = WRAP_WORDS};
+    if (wrap_rows(d->d.text, &line, (size_t)(r.w > NUMBER_CELLS ? r.w - NUMBER_CELLS : 1), &rows,
+                  NULL))
+        return y + 1;
+    bool cited = is_cited(s, from, to > from ? to : from + 1);
+    view_printf(f, r.x, y, end, STYLE_FAINT, "%5zu %s ", i + 1, cited ? ">" : " ");
+    for (size_t k = 0; k < rows.n && y < r.y + r.h; k++, y++) {
+        const char *text = d->d.text + rows.v[k].from;
+        size_t n = rows.v[k].to - rows.v[k].from;
+        struct buf shown = {0};
+        if (text_show(&shown, text, n, TEXT_LINE, NULL) == 0)
+            frame_text(f, x, y, end, buf_str(&shown), shown.n, STYLE_TEXT);
+        buf_deinit(&shown);
+        view_mark_found(s, f, x, y, end, text, n);
+        if (cited) mark_cited(s, f, x, y, end, text, rows.v[k].from, n);
+    }
+    row_list_deinit(&rows);
+    return y;
+}
+
+static int draw_cites(struct app_state *s, struct frame *f, struct rect r, int y) {
+    struct cite c;
+    size_t n = 0, message;
+    while (state_cite(s, n, &c, NULL))
+        n++;
+    if (n == 0) return y;
+    view_rule(s, f, r.x, y++, r.w);
+    frame_puts(f, r.x, y++, r.x + r.w, "Citations in the last answers", STYLE_TITLE);
+    size_t first =
+        s->docs.cite < n && s->docs.cite + 1 > MAX_CITES ? s->docs.cite + 1 - MAX_CITES : 0;
+    for (size_t i = first; i < n && i < first + MAX_CITES && state_cite(s, i, &c, &message);
+         i++, y++) {
+        char lines[64] = "";
+        if (c.verdict != CITE_MISSING) {
+            const struct talk_doc *d = &s->talk_doc[c.doc];
+            size_t a = talk_line_of(d, c.from),
+                   b = talk_line_of(d, c.to > c.from ? c.to - 1 : c.from);
+            if (b > a)
+                snprintf(lines, sizeof lines, "%zu-%zu", a, b);
+            else
+                snprintf(lines, sizeof lines, "%zu", a);
+        }
+        enum style style = c.verdict == CITE_MISSING ? STYLE_WARN : STYLE_TEXT;
+        int x =
+            view_printf(f, r.x, y, r.x + r.w, style, "%c%2zu  %-7s  %-9s \"",
+                        i == s->docs.cite ? '>' : ' ', i + 1, cite_verdict_name(c.verdict), lines);
+        const char *quote = s->talk.path[message]->text + c.quote_from;
+        x = view_text(f, x, y, r.x + r.w - 1, quote, c.quote_to - c.quote_from, style);
+        frame_puts(f, x, y, r.x + r.w, "\"", style);
+    }
+    return y;
+}
+
+/* [s][dddd][tt][....]: tokens of each kind as cells. */
+static void draw_map(struct app_state *s, struct frame *f, struct rect r, int y) {
+    size_t docs = 0, limit = s->model.limit, used = s->n_used;
+    char a[SAY_BYTES], b[SAY_BYTES], c[SAY_BYTES];
+    for (size_t i = 0; i < s->n_docs; i++)
+        docs += s->doc[i].is_pending ? 0 : s->doc[i].d.n_tokens;
+    if (docs > used) docs = used;
+    if (limit == 0 || y + MAP_ROWS > r.y + r.h) return;
+    view_printf(f, r.x, y, r.x + r.w, STYLE_TITLE, "Context %s of %zuk", say_short(a, used),
+                limit / 1024);
+    int cells = r.w > 60 ? 50 : r.w - 8;
+    struct {
+        size_t n;
+        char letter;
+    } part[] = {{docs, 'd'}, {used - docs, 't'}, {limit > used ? limit - used : 0, '.'}};
+    int x = r.x;
+    for (size_t i = 0; i < sizeof part / sizeof part[0]; i++) {
+        int n = (int)(part[i].n * (size_t)(cells > 0 ? cells : 1) / limit);
+        if (part[i].n > 0 && n == 0) n = 1;
+        if (n == 0) continue;
+        x = frame_puts(f, x, y + 1, r.x + r.w, "[", STYLE_RULE);
+        for (int k = 0; k < n; k++)
+            x = frame_text(f, x, y + 1, r.x + r.w, &part[i].letter, 1,
+                           i == 2 ? STYLE_FAINT : STYLE_TEXT);
+        x = frame_puts(f, x, y + 1, r.x + r.w, "]", STYLE_RULE);
+    }
+    view_printf(f, r.x, y + 2, r.x + r.w, STYLE_FAINT, " d documents %s   t turns %s   . free %s",
+                say_short(a, docs), say_short(b, used - docs),
+                say_short(c, limit > used ? limit - used : 0));
+}
+
+static void draw_text(struct app_state *s, struct frame *f, struct rect r,
+                      const struct open_doc *d) {
+    size_t line = s->docs.top;
+    char at[SAY_BYTES], all[SAY_BYTES];
+    char right[96];
+    snprintf(right, sizeof right, "line %s of %s %4zu%%", say_count(at, line + 1),
+             say_count(all, d->n_lines), d->n_lines ? 100 * (line + 1) / d->n_lines : 0);
+    int end = view_right(f, r.y, r.x + r.w, STYLE_FAINT, right) - 1;
+    view_printf(f, r.x, r.y, end, s->focus == FOCUS_DOC ? STYLE_SELECT : STYLE_TITLE, "[%zu] %s",
+                s->docs.doc + 1, d->d.name);
+    view_rule(s, f, r.x, r.y + 1, r.w);
+    struct rect body = {r.x, r.y + 2, r.w, r.h - 2};
+    for (int y = body.y; y < body.y + body.h && line < d->n_lines; line++)
+        y = draw_line(s, f, body, y, d, line);
+}
+
+void view_doc(struct app_state *s, struct frame *f) {
+    struct rect r = s->pane.doc;
+    if (r.w < 4 || r.h < 3) return;
+    if (s->pane.split >= 0)
+        frame_fill(f, (struct rect){s->pane.split, r.y, 1, r.h}, s->is_utf8 ? "\u2502" : "|",
+                   STYLE_RULE);
+    bool has_cites = state_cite(s, 0, &(struct cite){0}, NULL);
+    int below = s->n_docs == 0     ? r.h
+                : r.h >= 24        ? (has_cites ? 2 + MAX_CITES : 0) + MAP_ROWS + 2
+                : s->docs.show_map ? MAP_ROWS + 1
+                                   : 0;
+    struct rect text = {r.x, r.y, r.w, r.h - below}, rest = {r.x, r.y + r.h - below, r.w, below};
+    if (s->n_docs > 0 && s->docs.doc < s->n_docs) draw_text(s, f, text, &s->doc[s->docs.doc]);
+    if (below == 0) return;
+    int y = r.h >= 24 ? draw_cites(s, f, rest, rest.y) : rest.y;
+    draw_map(s, f, rest, y + 1 <= rest.y + rest.h - MAP_ROWS ? y + 1 : y);
+}

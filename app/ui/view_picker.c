@@ -1,0 +1,107 @@
+/* view_picker.c - lists to choose from: sessions with their preview, and the command palette. */
+#include "app/ui/view.h"
+
+#include "app/core/command.h"
+#include "app/core/say.h"
+#include "app/core/text.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void draw_session(struct app_state *s, struct frame *f, int y, const struct session_row *row,
+                         bool chosen) {
+    char when[24], tokens[SAY_BYTES];
+    int end = f->w;
+    view_day(s, row->when_us, when);
+    frame_puts(f, 1, y, end, chosen ? "*" : row->is_pinned ? "P" : " ", STYLE_TITLE);
+    int x = view_printf(f, 3, y, end, STYLE_TEXT, "%.4s  ", row->uid);
+    if (f->w >= 50) x = view_printf(f, x, y, end, STYLE_FAINT, "%-11s %5zu  ", when, row->n_turns);
+    if (f->w >= 70)
+        x = view_printf(f, x, y, end, STYLE_FAINT, "%5s   %-6s   ",
+                        row->n_tokens ? say_short(tokens, row->n_tokens) : "",
+                        row->is_pinned ? "pinned" : row->state);
+    view_text(f, x, y, end, row->title[0] ? row->title : "untitled",
+              strlen(row->title[0] ? row->title : "untitled"), STYLE_TEXT);
+    if (chosen) frame_style(f, (struct rect){0, y, f->w, 1}, STYLE_SELECT);
+}
+
+static void draw_preview(struct app_state *s, struct frame *f, const struct session_row *row) {
+    struct rect r = s->pane.preview;
+    if (r.h < 3) return;
+    view_rule(s, f, 0, r.y, f->w);
+    view_text(f, 1, r.y + 1, f->w, row->title, strlen(row->title), STYLE_TITLE);
+    int x = 3;
+    if (row->n_docs)
+        x = view_printf(f, x, r.y + 2, f->w, STYLE_FAINT, "%zu document%s   ", row->n_docs,
+                        row->n_docs == 1 ? "" : "s");
+    if (row->n_branches > 1)
+        x = view_printf(f, x, r.y + 2, f->w, STYLE_FAINT, "%zu branches   ", row->n_branches);
+    view_printf(f, x, r.y + 2, f->w, STYLE_FAINT, "last answer:");
+    if (s->picker.preview_id != row->id) return;
+    struct row_list rows = {0};
+    struct wrap_line line = {.to = s->picker.preview.n, .how = WRAP_WORDS};
+    const char *text = buf_str(&s->picker.preview);
+    if (wrap_rows(text, &line, (size_t)(f->w > 5 ? f->w - 5 : 1), &rows, NULL) == 0)
+        for (int i = 0; i < (int)rows.n && i + 3 < r.h; i++)
+            frame_text(f, 3, r.y + 3 + i, f->w, text + rows.v[i].from,
+                       rows.v[i].to - rows.v[i].from, STYLE_TEXT);
+    row_list_deinit(&rows);
+}
+
+void view_sessions(struct app_state *s, struct frame *f) {
+    struct picker *p = &s->picker;
+    char what[64], right[160];
+    snprintf(what, sizeof what, "Sessions | %zu of %zu", p->n_shown, p->n);
+    const char *label = p->renaming ? "new title: " : "filter: ";
+    snprintf(right, sizeof right, "%s%.100s_",
+             p->filter.n > 0 || p->renaming ? label : "type to filter ", buf_str(&p->filter));
+    right[text_valid(right, strlen(right))] = 0;
+    view_head(s, f, what, right);
+    struct rect r = s->pane.list;
+    if (r.y >= 3 && f->w >= 50)
+        frame_puts(f, 3, r.y - 1, f->w,
+                   f->w >= 70 ? "id    when        turns  tokens  state    title"
+                              : "id    when        turns  title",
+                   STYLE_FAINT);
+    for (int i = 0; i < r.h && p->top + (size_t)i < p->n_shown; i++) {
+        size_t at = p->top + (size_t)i;
+        draw_session(s, f, r.y + i, &p->row[p->shown[at]], at == p->chosen);
+    }
+    if (p->n_shown == 0)
+        frame_puts(f, 3, r.y, f->w,
+                   p->n ? "no title contains these letters"
+                        : "no sessions yet; Esc, and ask something",
+                   STYLE_FAINT);
+    if (p->chosen < p->n_shown) draw_preview(s, f, &p->row[p->shown[p->chosen]]);
+}
+
+static bool has_word(const char *text, const char *words) {
+    size_t n = strlen(words);
+    for (; n == 0 || *text; text++) {
+        size_t k = 0;
+        while (k < n && (text[k] | 32) == (words[k] | 32))
+            k++;
+        if (k == n) return true;
+    }
+    return false;
+}
+
+void view_palette(struct app_state *s, struct frame *f) {
+    size_t n, shown = 0;
+    char right[160];
+    const struct command *table = command_table(&n);
+    const char *words = buf_str(&s->list_filter);
+    snprintf(right, sizeof right, "%s%.100s_", words[0] ? "filter: " : "type to filter ", words);
+    right[text_valid(right, strlen(right))] = 0;
+    view_head(s, f, "Commands", right);
+    struct rect r = s->pane.list;
+    for (size_t i = 0; i < n; i++) {
+        if (!has_word(table[i].name, words) && !has_word(table[i].help, words)) continue;
+        size_t at = shown++;
+        if (at < s->list_top || at >= s->list_top + (size_t)r.h) continue;
+        int y = r.y + (int)(at - s->list_top);
+        view_printf(f, 3, y, f->w, STYLE_STRONG, "/%s %s", table[i].name, table[i].args);
+        view_printf(f, f->w >= 50 ? 24 : 18, y, f->w, STYLE_FAINT, "%s", table[i].help);
+        if (at == s->list_chosen) frame_style(f, (struct rect){0, y, f->w, 1}, STYLE_SELECT);
+    }
+}

@@ -1,0 +1,206 @@
+/* test_screens.c - state and size to frame: the mock-ups of PRODUCT.md section 4, five sizes, and
+ * what keys do to them. */
+#include "tests/screens/stage.c"
+
+static const int sizes[][2] = {{20, 6}, {40, 12}, {80, 24}, {120, 40}, {250, 70}};
+
+static void at_all_sizes(const char *name, void (*play)(struct stage *st)) {
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        struct stage st;
+        char file[64];
+        stage_open(&st, sizes[i][0], sizes[i][1]);
+        st.s.memory_bytes = 612u << 20;
+        play(&st);
+        snprintf(file, sizeof file, "%s_%dx%d", name, sizes[i][0], sizes[i][1]);
+        stage_check(&st, file);
+        stage_close(&st);
+    }
+}
+
+static void play_first(struct stage *st) {
+    (void)st;
+}
+
+static void play_stream(struct stage *st) {
+    stage_harbour_chat(st);
+    stage_keys(st, "'And the water?' Enter");
+    st->now += 0.5;
+    stage_answer(st, "The highest water was noted by the pilot:\n\n| lamp | hour |\n|---|---|\n| "
+                     "North Mole | 20:45 |\n");
+    st->now += 2;
+    stage_answer(st, "| Skerry | 19:00 |\n\n\"The clerk tried four times, then closed\" and");
+    stage_keys(st, "'and which one was lit again first?' Enter");
+}
+
+static void play_reading(struct stage *st) {
+    stage_harbour_doc(st);
+    st->s.doc[0].is_pending = true;
+    stage_keys(st, "'Who signed it?' Enter");
+    struct ox_plan plan = {.restored = 8192};
+    for (uint64_t done = 8192; done <= 29184; done += 2624) {
+        stage_event(st, (struct event){
+                            .kind = EV_PROGRESS, .plan = plan, .number = done, .number2 = 63402});
+        st->now += 1.4;
+    }
+    stage_keys(st, "'a next thought'");
+}
+
+static void play_sessions(struct stage *st) {
+    stage_sessions(st);
+    stage_keys(st, "'harb'");
+}
+
+static void play_help(struct stage *st) {
+    stage_keys(st, "F1");
+}
+
+static void play_palette(struct stage *st) {
+    stage_keys(st, "Ctrl-P 'th' Down");
+}
+
+static void play_cites(struct stage *st) {
+    stage_harbour_chat(st);
+    stage_keys(st, "Tab n");
+}
+
+static void play_tree(struct stage *st) {
+    stage_harbour_chat(st);
+    stage_keys(st, "Tab r");
+    stage_answer(st, "Another answer.");
+    stage_event(st, (struct event){
+                        .kind = EV_DONE, .end = CHAT_DONE, .ledger = {.n_in = 41255, .n_out = 4}});
+    stage_keys(st, "t");
+}
+
+static void play_error(struct stage *st) {
+    stage_keys(st, "'/regne' Enter");
+}
+
+static void test_screens__sizes(void **state) {
+    at_all_sizes("first", play_first);
+    at_all_sizes("stream", play_stream);
+    at_all_sizes("reading", play_reading);
+    at_all_sizes("sessions", play_sessions);
+    at_all_sizes("help", play_help);
+    at_all_sizes("palette", play_palette);
+    at_all_sizes("cites", play_cites);
+    at_all_sizes("tree", play_tree);
+    at_all_sizes("error", play_error);
+}
+
+/* No size is refused, none writes outside the frame (the sanitizer run looks). */
+static void test_screens__any_size(void **state) {
+    static void (*const plays[])(struct stage *) = {
+        play_stream, play_reading, play_sessions, play_help, play_cites, play_tree, play_error};
+    for (int w = 1; w < 130; w += w < 24 ? 1 : 13)
+        for (int h = 1; h < 50; h += h < 14 ? 1 : 11) {
+            struct stage st;
+            stage_open(&st, w, h);
+            plays[(w + h) % 7](&st);
+            stage_draw(&st);
+            assert_true(st.f.cursor_x < w && st.f.cursor_y < h);
+            stage_close(&st);
+        }
+}
+
+static void test_screens__top_line_stays_on_resize(void **state) {
+    struct stage st;
+    stage_open(&st, 80, 24);
+    struct event ev = {.kind = EV_CHAT};
+    struct buf text = {0};
+    for (int i = 0; i < 200; i++)
+        buf_printf(&text, NULL, "word%d and some more words to fill the line. ", i);
+    struct chat_ledger none = {0};
+    add_node(&ev.chat.tree, 1, 0, OX_ROLE_USER, "q", 1, none, CHAT_DONE, false);
+    add_node(&ev.chat.tree, 2, 1, OX_ROLE_ASSISTANT, text.p, 1, none, CHAT_DONE, false);
+    stage_event(&st, ev);
+    stage_draw(&st);
+    stage_keys(&st, "Tab PgUp PgUp PgUp");
+    stage_draw(&st);
+    const struct talk_item *item = talk_get(&st.s.talk, st.s.top.i);
+    size_t at = item->rows.v[st.s.top.row - 1].from;
+    for (int w = 30; w < 250; w += 17) {
+        stage_size(&st, w, 20 + w / 10);
+        stage_draw(&st);
+        item = talk_get(&st.s.talk, st.s.top.i);
+        const struct row *row = &item->rows.v[st.s.top.row - 1];
+        if (row->from > at ||
+            (st.s.top.row < item->rows.n && item->rows.v[st.s.top.row].from <= at))
+            fail_msg("width %d: byte %zu is not in the top row", w, at);
+    }
+    buf_deinit(&text);
+    stage_close(&st);
+}
+
+static void test_screens__follow_mode(void **state) {
+    struct stage st;
+    stage_open(&st, 60, 14);
+    stage_keys(&st, "'hello' Enter");
+    for (int i = 0; i < 40; i++)
+        stage_answer(&st, "line of the answer\n\n");
+    assert_true(st.s.follow);
+    stage_keys(&st, "PgUp");
+    assert_false(st.s.follow);
+    stage_answer(&st, "more\n\n");
+    assert_true(stage_has(&st, "new text below (G)"));
+    struct talk_place top = st.s.top;
+    for (int i = 0; i < 40; i++)
+        stage_answer(&st, "line of the answer\n\n");
+    stage_draw(&st);
+    assert_int_equal(st.s.top.row, top.row); /* what is being read does not move */
+    stage_keys(&st, "Tab G");
+    assert_true(st.s.follow);
+    stage_close(&st);
+}
+
+static void test_screens__hostile_text_is_shown_not_sent(void **state) {
+    static const char *const hostile[] = {
+        "\033]0;title\007",
+        "\033[2J\033[H",
+        "\302\233"
+        "31m",
+        "\033P1$r\033\\",
+        "\033]8;;http://x\007link\033]8;;\007",
+        "\xE2\x80\xAE"
+        "reversed",
+        "a\rb\bc\x7F",
+        "\033[201~\r/quit\r",
+        "\001[1: 9]\002 forged mark",
+        "\x90\x9C\xFF",
+    };
+    struct stage st;
+    stage_open(&st, 100, 40);
+    for (size_t i = 0; i < sizeof hostile / sizeof hostile[0]; i++) {
+        const char *h = hostile[i];
+        stage_event(&st, (struct event){.kind = EV_PASTE, .text = h, .n = strlen(h)});
+        stage_draw(&st);
+        stage_keys(&st, "'x' Enter"); /* never empty */
+        stage_answer(&st, h);
+        stage_answer(&st, "\n\n```\n");
+        stage_answer(&st, h);
+        struct event bad = {.kind = EV_FAILED, .flag = true, .err = {.code = OX_EIO}};
+        snprintf(bad.err.what, sizeof bad.err.what, "%s", h);
+        snprintf(bad.err.where, sizeof bad.err.where, "%s", h);
+        stage_event(&st, bad);
+        stage_event(&st, (struct event){.kind = EV_NOTICE, .text = h});
+        snprintf(st.s.title, sizeof st.s.title, "%s", h);
+        stage_draw(&st);
+        for (int k = 0; k < st.f.w * st.f.h; k++)
+            for (int b = 0; b < st.f.cell[k].n; b++)
+                assert_true((unsigned char)st.f.cell[k].bytes[b] >= 0x20 &&
+                            st.f.cell[k].bytes[b] != 0x7F);
+        stage_event(&st, (struct event){.kind = EV_DONE, .end = CHAT_DONE});
+    }
+    stage_close(&st);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_screens__sizes),
+        cmocka_unit_test(test_screens__any_size),
+        cmocka_unit_test(test_screens__top_line_stays_on_resize),
+        cmocka_unit_test(test_screens__follow_mode),
+        cmocka_unit_test(test_screens__hostile_text_is_shown_not_sent),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

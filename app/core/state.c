@@ -32,20 +32,20 @@ static void free_doc(struct open_doc *d) {
 void state_drop_docs(struct app_state *s) {
     while (s->n_docs > 0)
         free_doc(&s->doc[--s->n_docs]);
-    s->talk.doc = NULL;
-    s->talk.n_docs = 0;
+    s->sheet.doc = NULL;
+    s->sheet.n_docs = 0;
     s->docs.doc = s->docs.top = 0;
     s->docs.cite = SIZE_MAX;
     s->docs.is_open = s->docs.was_closed = false;
-    talk_stale(&s->talk);
+    sheet_stale(&s->sheet);
 }
 
 void state_deinit(struct app_state *s) {
-    talk_deinit(&s->talk);
+    sheet_deinit(&s->sheet);
     chat_deinit(&s->chat);
     state_drop_docs(s);
     ox_free(s->doc);
-    ox_free(s->talk_doc);
+    ox_free(s->sheet_doc);
     edit_deinit(&s->input);
     keymap_deinit(&s->keymap);
     buf_deinit(&s->queued);
@@ -61,8 +61,8 @@ void state_deinit(struct app_state *s) {
 }
 
 struct chat_node *state_chosen(const struct app_state *s) {
-    if (s->talk.n == 0) return NULL;
-    return s->talk.path[s->chosen < s->talk.n ? s->chosen : s->talk.n - 1];
+    if (s->sheet.n == 0) return NULL;
+    return s->sheet.path[s->chosen < s->sheet.n ? s->chosen : s->sheet.n - 1];
 }
 
 void state_notice(struct app_state *s, bool stays, const char *fmt, ...) {
@@ -119,7 +119,8 @@ int state_add_doc(struct app_state *s, struct doc_text *text, bool is_pending, o
     *text = (struct doc_text){0};
     int rc = find_lines(&d, err);
     if (!rc) rc = ox_grow(&s->doc, &s->cap_docs, s->n_docs + 1, sizeof *s->doc, err);
-    if (!rc) rc = ox_grow(&s->talk_doc, &s->cap_talk_docs, s->n_docs + 1, sizeof *s->talk_doc, err);
+    if (!rc)
+        rc = ox_grow(&s->sheet_doc, &s->cap_sheet_docs, s->n_docs + 1, sizeof *s->sheet_doc, err);
     if (rc) {
         free_doc(&d);
         return rc;
@@ -127,11 +128,11 @@ int state_add_doc(struct app_state *s, struct doc_text *text, bool is_pending, o
     s->doc[s->n_docs++] = d;
     for (size_t i = 0; i < s->n_docs; i++) {
         const struct open_doc *o = &s->doc[i];
-        s->talk_doc[i] = (struct talk_doc){o->d.name, o->d.index, o->line, o->n_lines};
+        s->sheet_doc[i] = (struct sheet_doc){o->d.name, o->d.index, o->line, o->n_lines};
     }
-    s->talk.doc = s->talk_doc;
-    s->talk.n_docs = s->cites_off ? 0 : s->n_docs;
-    talk_stale(&s->talk);
+    s->sheet.doc = s->sheet_doc;
+    s->sheet.n_docs = s->cites_off ? 0 : s->n_docs;
+    sheet_stale(&s->sheet);
     return 0;
 }
 
@@ -186,11 +187,11 @@ int state_build_tree(struct app_state *s, ox_err *err) {
 }
 
 bool state_cite(struct app_state *s, size_t i, struct cite *out, size_t *message) {
-    if (s->talk.n_docs == 0) return false;
-    size_t first = s->talk.n > CITED_MESSAGES ? s->talk.n - CITED_MESSAGES : 0;
-    for (size_t m = first; m < s->talk.n; m++) {
-        if (s->talk.path[m]->role != OX_ROLE_ASSISTANT) continue;
-        const struct talk_item *item = talk_get(&s->talk, m);
+    if (s->sheet.n_docs == 0) return false;
+    size_t first = s->sheet.n > CITED_MESSAGES ? s->sheet.n - CITED_MESSAGES : 0;
+    for (size_t m = first; m < s->sheet.n; m++) {
+        if (s->sheet.path[m]->role != OX_ROLE_ASSISTANT) continue;
+        const struct sheet_item *item = sheet_get(&s->sheet, m);
         if (!item) continue;
         if (i < item->cites.n) {
             *out = item->cites.v[i];

@@ -10,7 +10,7 @@
 #include "app/core/event.h"
 #include "app/core/keymap.h"
 #include "app/core/rect.h"
-#include "app/core/talk.h"
+#include "app/core/sheet.h"
 
 enum screen { SCREEN_CHAT, SCREEN_SESSIONS };
 enum overlay {
@@ -104,11 +104,11 @@ struct app_state {
     char uid[17], title[256];
     bool is_pinned, keeps; /* keeps false: --no-save */
     struct chat chat;
-    struct talk talk;
+    struct sheet sheet;
     size_t n_branches, branch; /* leaves of the tree; which one is shown, from 1 */
-    struct talk_place top;
+    struct sheet_place top;
     struct {
-        struct talk_place place;
+        struct sheet_place place;
         size_t at;
     } anchor;        /* byte of the top row before sizes changed */
     bool follow;     /* the end is in view and stays so */
@@ -116,8 +116,8 @@ struct app_state {
     int64_t editing; /* question that the input replaces; 0: none */
     struct open_doc *doc;
     size_t n_docs, cap_docs;
-    struct talk_doc *talk_doc;
-    size_t cap_talk_docs;
+    struct sheet_doc *sheet_doc;
+    size_t cap_sheet_docs;
     bool cites_off;
 
     struct edit input;

@@ -53,8 +53,8 @@ static int go_back(struct update *u, size_t turns) {
     struct app_state *s = u->s;
     int64_t leaf = 0;
     size_t seen = 0;
-    for (size_t i = s->talk.n; i-- > 0 && seen < turns;)
-        if (s->talk.path[i]->role == OX_ROLE_USER) seen++, leaf = s->talk.path[i]->parent;
+    for (size_t i = s->sheet.n; i-- > 0 && seen < turns;)
+        if (s->sheet.path[i]->role == OX_ROLE_USER) seen++, leaf = s->sheet.path[i]->parent;
     if (seen == 0) return 0;
     return update_show_leaf(u, leaf);
 }
@@ -62,8 +62,8 @@ static int go_back(struct update *u, size_t turns) {
 static int edit_turn(struct update *u, size_t n) {
     struct app_state *s = u->s;
     int64_t id = n ? chat_turn(&s->chat, s->chat.leaf, n) : 0;
-    for (size_t i = 0; i < s->talk.n; i++)
-        if (n ? s->talk.path[i]->id == id : s->talk.path[i]->role == OX_ROLE_USER) s->chosen = i;
+    for (size_t i = 0; i < s->sheet.n; i++)
+        if (n ? s->sheet.path[i]->id == id : s->sheet.path[i]->role == OX_ROLE_USER) s->chosen = i;
     return update_chat_key(u, REQ_EDIT, 0);
 }
 
@@ -102,8 +102,8 @@ static void say_documents(struct update *u) {
 
 static void say_stats(struct update *u) {
     struct app_state *s = u->s;
-    for (size_t i = s->talk.n; i-- > 0;) {
-        const struct chat_node *node = s->talk.path[i];
+    for (size_t i = s->sheet.n; i-- > 0;) {
+        const struct chat_node *node = s->sheet.path[i];
         if (node->role != OX_ROLE_ASSISTANT || node->ledger.n_in == 0) continue;
         const struct chat_ledger *l = &node->ledger;
         state_notice(s, false,
@@ -132,8 +132,8 @@ static int set_theme(struct update *u, const char *name) {
 static int set_cites(struct update *u, const char *rest) {
     struct app_state *s = u->s;
     s->cites_off = strcmp(rest, "off") == 0;
-    s->talk.n_docs = s->cites_off ? 0 : s->n_docs;
-    talk_stale(&s->talk);
+    s->sheet.n_docs = s->cites_off ? 0 : s->n_docs;
+    sheet_stale(&s->sheet);
     state_notice(s, false, s->cites_off ? "quotations are not checked" : "quotations are checked");
     return 0;
 }
@@ -151,7 +151,7 @@ static int summarize_doc(struct update *u, size_t n) {
 
 static int continue_answer(struct update *u) {
     struct app_state *s = u->s;
-    struct chat_node *last = s->talk.n > 0 ? s->talk.path[s->talk.n - 1] : NULL;
+    struct chat_node *last = s->sheet.n > 0 ? s->sheet.path[s->sheet.n - 1] : NULL;
     if (state_is_busy(s) || !last || last->role != OX_ROLE_ASSISTANT || last->end == CHAT_DONE) {
         state_notice(s, false, "the last answer is complete");
         return 0;
@@ -180,8 +180,8 @@ static int run_command(struct update *u, const struct command *c, const char *re
     case CMD_EDIT: return edit_turn(u, number_of(rest));
     case CMD_REGEN: {
         int64_t question = 0;
-        for (size_t i = 0; i < s->talk.n; i++)
-            if (s->talk.path[i]->role == OX_ROLE_USER) question = s->talk.path[i]->id;
+        for (size_t i = 0; i < s->sheet.n; i++)
+            if (s->sheet.path[i]->role == OX_ROLE_USER) question = s->sheet.path[i]->id;
         return update_regen(u, question, text);
     }
     case CMD_UNDO: return go_back(u, text ? number_of(rest) : 1);
@@ -222,8 +222,9 @@ static int run_command(struct update *u, const struct command *c, const char *re
     }
     case CMD_STATS: say_stats(u); return 0;
     case CMD_COPY:
-        return s->talk.n == 0 ? 0
-                              : update_copy_message(u, text ? number_of(rest) - 1 : s->talk.n - 1);
+        return s->sheet.n == 0
+                   ? 0
+                   : update_copy_message(u, text ? number_of(rest) - 1 : s->sheet.n - 1);
     case CMD_EXPORT: return update_fx(u, FX_EXPORT, s->chat_id, 0, text);
     case CMD_SEARCH:
         buf_cut(&s->find.words, 0);

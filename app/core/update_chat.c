@@ -17,22 +17,22 @@ static size_t chat_rows(const struct app_state *s) {
 
 void update_show_end(struct update *u) {
     struct app_state *s = u->s;
-    s->top = talk_end(&s->talk, chat_rows(s));
+    s->top = sheet_end(&s->sheet, chat_rows(s));
     s->follow = true;
 }
 
 void update_scroll(struct update *u, long rows) {
     struct app_state *s = u->s;
-    if (s->talk.n == 0) return;
-    if (s->follow) s->top = talk_end(&s->talk, chat_rows(s));
-    talk_move(&s->talk, &s->top, rows);
-    s->follow = talk_is_at_end(&s->talk, s->top, chat_rows(s));
+    if (s->sheet.n == 0) return;
+    if (s->follow) s->top = sheet_end(&s->sheet, chat_rows(s));
+    sheet_move(&s->sheet, &s->top, rows);
+    s->follow = sheet_is_at_end(&s->sheet, s->top, chat_rows(s));
     if (s->follow) update_show_end(u);
 }
 
 int update_path(struct update *u) {
     struct app_state *s = u->s;
-    int rc = talk_set_path(&s->talk, &s->chat, u->err);
+    int rc = sheet_set_path(&s->sheet, &s->chat, u->err);
     if (!rc) rc = state_build_tree(s, u->err);
     s->n_branches = s->branch = 0;
     for (size_t i = 0; i < s->n_tree; i++) {
@@ -40,8 +40,8 @@ int update_path(struct update *u) {
         s->n_branches += is_leaf;
         if (s->tree[i].id == s->chat.leaf) s->branch = s->n_branches + !is_leaf;
     }
-    if (s->top.i >= s->talk.n) s->top = (struct talk_place){0};
-    if (s->chosen != SIZE_MAX && s->chosen >= s->talk.n) s->chosen = SIZE_MAX;
+    if (s->top.i >= s->sheet.n) s->top = (struct sheet_place){0};
+    if (s->chosen != SIZE_MAX && s->chosen >= s->sheet.n) s->chosen = SIZE_MAX;
     return rc;
 }
 
@@ -60,8 +60,8 @@ int update_show_leaf(struct update *u, int64_t leaf) {
 static void show_message(struct update *u, size_t i) {
     struct app_state *s = u->s;
     s->chosen = i;
-    s->top = (struct talk_place){i, 0};
-    s->follow = talk_is_at_end(&s->talk, s->top, chat_rows(s));
+    s->top = (struct sheet_place){i, 0};
+    s->follow = sheet_is_at_end(&s->sheet, s->top, chat_rows(s));
     if (s->follow) update_show_end(u);
 }
 
@@ -86,10 +86,10 @@ static bool has_words(const char *s, size_t n, const char *words) {
 }
 
 /* The row of message i that shows the words, from `from` on in direction step; SIZE_MAX: none. */
-static size_t row_with(struct talk *t, size_t i, long from, int step, const char *words) {
+static size_t row_with(struct sheet *t, size_t i, long from, int step, const char *words) {
     const struct chat_node *node = t->path[i];
     if (!node->text || !has_words(node->text, node->n_bytes, words)) return SIZE_MAX;
-    const struct talk_item *item = talk_get(t, i);
+    const struct sheet_item *item = sheet_get(t, i);
     for (long r = from; item && r >= 0 && r < (long)item->rows.n; r += step) {
         const struct row *row = &item->rows.v[r];
         if (has_words(item->md.text.p + row->from, row->to - row->from, words)) return (size_t)r;
@@ -100,18 +100,18 @@ static size_t row_with(struct talk *t, size_t i, long from, int step, const char
 static void find_words(struct update *u, int step) {
     struct app_state *s = u->s;
     const char *words = buf_str(&s->find.words);
-    if (s->talk.n == 0 || !words[0]) return;
-    struct talk_place at = s->follow ? talk_end(&s->talk, chat_rows(s)) : s->top;
+    if (s->sheet.n == 0 || !words[0]) return;
+    struct sheet_place at = s->follow ? sheet_end(&s->sheet, chat_rows(s)) : s->top;
     long row = (long)at.row - 1 + step; /* rows of text begin behind the label */
-    if (s->follow && step < 0) at.i = s->talk.n - 1, row = 1L << 30;
-    for (size_t k = 0; k <= s->talk.n; k++) {
-        size_t i = (at.i + (step > 0 ? k : s->talk.n - k % s->talk.n)) % s->talk.n;
-        const struct talk_item *item = talk_get(&s->talk, i);
+    if (s->follow && step < 0) at.i = s->sheet.n - 1, row = 1L << 30;
+    for (size_t k = 0; k <= s->sheet.n; k++) {
+        size_t i = (at.i + (step > 0 ? k : s->sheet.n - k % s->sheet.n)) % s->sheet.n;
+        const struct sheet_item *item = sheet_get(&s->sheet, i);
         long n = item ? (long)item->rows.n : 0;
         long from = k > 0 ? (step > 0 ? 0 : n - 1) : row >= n && step < 0 ? n - 1 : row;
-        size_t hit = row_with(&s->talk, i, from, step, words);
+        size_t hit = row_with(&s->sheet, i, from, step, words);
         if (hit == SIZE_MAX) continue;
-        s->top = (struct talk_place){i, talk_text_row(hit)};
+        s->top = (struct sheet_place){i, sheet_text_row(hit)};
         s->chosen = i;
         s->follow = false;
         return;
@@ -260,7 +260,7 @@ static int complete(struct update *u) {
     bool is_command =
         text[0] == '/' && text[1] != '/' && !memchr(text, ' ', e->text.n) && e->cursor == e->text.n;
     if (!is_command) {
-        if (edit_is_empty(e)) s->focus = s->talk.n > 0 ? FOCUS_CHAT : FOCUS_INPUT;
+        if (edit_is_empty(e)) s->focus = s->sheet.n > 0 ? FOCUS_CHAT : FOCUS_INPUT;
         return 0;
     }
     const struct command *first = command_complete(text + 1, e->text.n - 1, 0);
@@ -376,16 +376,16 @@ static int input_key(struct update *u, enum request r, uint32_t key) {
 
 int update_copy_message(struct update *u, size_t i) {
     struct app_state *s = u->s;
-    if (i >= s->talk.n) return 0;
-    const struct chat_node *node = s->talk.path[i];
+    if (i >= s->sheet.n) return 0;
+    const struct chat_node *node = s->sheet.path[i];
     return effect_add(u->fx, FX_COPY, 0, 0, node->text ? node->text : "", node->n_bytes, u->err);
 }
 
 /* The last code block of the chosen message that begins above the end of the view. */
 static int copy_code(struct update *u) {
     struct app_state *s = u->s;
-    size_t i = s->chosen < s->talk.n ? s->chosen : s->talk.n - 1;
-    const struct talk_item *item = s->talk.n > 0 ? talk_get(&s->talk, i) : NULL;
+    size_t i = s->chosen < s->sheet.n ? s->chosen : s->sheet.n - 1;
+    const struct sheet_item *item = s->sheet.n > 0 ? sheet_get(&s->sheet, i) : NULL;
     struct buf code = {0};
     int rc = item ? md_code(&item->md, item->md.n_code, &code, u->err) : 0;
     if (!rc && code.n > 0)
@@ -397,10 +397,10 @@ static int copy_code(struct update *u) {
 }
 
 static const struct chat_node *question_of(const struct app_state *s) {
-    size_t i = s->chosen < s->talk.n ? s->chosen : s->talk.n;
-    if (i == s->talk.n) i = s->talk.n > 0 ? s->talk.n - 1 : 0;
-    for (size_t k = i + 1; s->talk.n > 0 && k-- > 0;)
-        if (s->talk.path[k]->role == OX_ROLE_USER) return s->talk.path[k];
+    size_t i = s->chosen < s->sheet.n ? s->chosen : s->sheet.n;
+    if (i == s->sheet.n) i = s->sheet.n > 0 ? s->sheet.n - 1 : 0;
+    for (size_t k = i + 1; s->sheet.n > 0 && k-- > 0;)
+        if (s->sheet.path[k]->role == OX_ROLE_USER) return s->sheet.path[k];
     return NULL;
 }
 
@@ -431,9 +431,10 @@ static int show_sibling(struct update *u, int step) {
 
 static void choose_message(struct update *u, int step) {
     struct app_state *s = u->s;
-    if (s->talk.n == 0) return;
-    size_t i = s->chosen < s->talk.n ? s->chosen : s->talk.n - 1;
-    if (s->chosen < s->talk.n) i = step < 0 ? (i > 0 ? i - 1 : 0) : (i + 1 < s->talk.n ? i + 1 : i);
+    if (s->sheet.n == 0) return;
+    size_t i = s->chosen < s->sheet.n ? s->chosen : s->sheet.n - 1;
+    if (s->chosen < s->sheet.n)
+        i = step < 0 ? (i > 0 ? i - 1 : 0) : (i + 1 < s->sheet.n ? i + 1 : i);
     show_message(u, i);
 }
 
@@ -460,8 +461,8 @@ int update_chat_key(struct update *u, enum request r, uint32_t key) {
     case REQ_HALF_UP: update_scroll(u, -page / 2); return 0;
     case REQ_HALF_DOWN: update_scroll(u, page / 2); return 0;
     case REQ_TOP:
-        s->top = (struct talk_place){0};
-        s->follow = talk_is_at_end(&s->talk, s->top, chat_rows(s));
+        s->top = (struct sheet_place){0};
+        s->follow = sheet_is_at_end(&s->sheet, s->top, chat_rows(s));
         return 0;
     case REQ_BOTTOM: update_show_end(u); return 0;
     case REQ_PREV_MESSAGE: choose_message(u, -1); return 0;
@@ -479,7 +480,8 @@ int update_chat_key(struct update *u, enum request r, uint32_t key) {
         else
             update_next_cite(u, r == REQ_FIND_NEXT ? 1 : -1);
         return 0;
-    case REQ_COPY: return update_copy_message(u, s->chosen < s->talk.n ? s->chosen : s->talk.n - 1);
+    case REQ_COPY:
+        return update_copy_message(u, s->chosen < s->sheet.n ? s->chosen : s->sheet.n - 1);
     case REQ_COPY_CODE: return copy_code(u);
     case REQ_EDIT: return edit_question(u);
     case REQ_FORK: {
@@ -496,7 +498,7 @@ int update_chat_key(struct update *u, enum request r, uint32_t key) {
         s->overlay = OVERLAY_TREE;
         s->list_chosen = s->list_top = 0;
         return state_build_tree(s, u->err);
-    case REQ_RAW: talk_set_view(&s->talk, s->talk.width, !s->talk.raw); return 0;
+    case REQ_RAW: sheet_set_view(&s->sheet, s->sheet.width, !s->sheet.raw); return 0;
     case REQ_PIN: return update_fx(u, FX_PIN, s->chat_id, s->is_pinned ? 0 : 1, NULL);
     case REQ_BACK: s->focus = FOCUS_INPUT; return 0;
     default: return 0;
@@ -525,9 +527,9 @@ int update_chat_mouse(struct update *u) {
         s->focus = FOCUS_INPUT;
     else if (in_doc)
         s->focus = FOCUS_DOC;
-    else if (is_inside(s->pane.chat, x, y) && s->talk.n > 0) {
-        struct talk_place p = s->follow ? talk_end(&s->talk, chat_rows(s)) : s->top;
-        if (talk_move(&s->talk, &p, y - s->pane.chat.y)) s->chosen = p.i;
+    else if (is_inside(s->pane.chat, x, y) && s->sheet.n > 0) {
+        struct sheet_place p = s->follow ? sheet_end(&s->sheet, chat_rows(s)) : s->top;
+        if (sheet_move(&s->sheet, &p, y - s->pane.chat.y)) s->chosen = p.i;
         s->focus = FOCUS_CHAT;
     }
     return 0;
@@ -539,7 +541,7 @@ int update_chat_mouse(struct update *u) {
 static int take_chat(struct update *u) {
     struct app_state *s = u->s;
     struct event *ev = u->ev;
-    talk_deinit(&s->talk); /* before the tree it points into */
+    sheet_deinit(&s->sheet); /* before the tree it points into */
     chat_deinit(&s->chat);
     state_drop_docs(s);
     s->chat = ev->chat.tree;
@@ -553,7 +555,7 @@ static int take_chat(struct update *u) {
     s->focus = FOCUS_INPUT;
     s->editing = 0;
     s->chosen = SIZE_MAX;
-    s->top = (struct talk_place){0};
+    s->top = (struct sheet_place){0};
     s->find.is_on = s->find.is_typing = false;
     s->job = (struct job){0};
     s->n_used = 0;

@@ -47,7 +47,7 @@ void update_next_cite(struct update *u, int step) {
     }
     s->docs.is_open = true;
     s->docs.doc = c.doc;
-    scroll_to(s, (long)talk_line_of(&s->talk_doc[c.doc], c.from) - 1 - pane_rows(s) / 3);
+    scroll_to(s, (long)sheet_line_of(&s->sheet_doc[c.doc], c.from) - 1 - pane_rows(s) / 3);
 }
 
 /* ASCII letters alike; the rest byte by byte. */
@@ -81,7 +81,7 @@ static int copy_quote(struct update *u) {
     struct cite c;
     size_t message;
     if (!state_cite(u->s, u->s->docs.cite, &c, &message)) return 0;
-    const struct chat_node *node = u->s->talk.path[message];
+    const struct chat_node *node = u->s->sheet.path[message];
     return effect_add(u->fx, FX_COPY, 0, 0, node->text + c.quote_from, c.quote_to - c.quote_from,
                       u->err);
 }

@@ -21,23 +21,23 @@ static int input_rows(const struct app_state *s, int width) {
 }
 
 static void keep_top_line(struct app_state *s, size_t width) {
-    struct talk *t = &s->talk;
+    struct sheet *t = &s->sheet;
     size_t row = s->top.row, at = 0;
     bool in_text = false;
     if (t->width == width || s->follow || s->top.i >= t->n) {
-        talk_set_view(t, width, t->raw);
+        sheet_set_view(t, width, t->raw);
         return;
     }
-    const struct talk_item *item = talk_get(t, s->top.i);
+    const struct sheet_item *item = sheet_get(t, s->top.i);
     if (item && row >= 1 && row - 1 < item->rows.n) in_text = true, at = item->rows.v[row - 1].from;
     bool is_same =
         s->anchor.place.i == s->top.i && s->anchor.place.row == row; /* only sizes changed since */
     if (in_text && is_same) at = s->anchor.at;
-    talk_set_view(t, width, t->raw);
-    item = talk_get(t, s->top.i);
+    sheet_set_view(t, width, t->raw);
+    item = sheet_get(t, s->top.i);
     for (size_t r = 0; in_text && item && r < item->rows.n; r++)
-        if (item->rows.v[r].from <= at) s->top.row = talk_text_row(r);
-    size_t h = talk_height(t, s->top.i);
+        if (item->rows.v[r].from <= at) s->top.row = sheet_text_row(r);
+    size_t h = sheet_height(t, s->top.i);
     if (s->top.row >= h) s->top.row = h - 1;
     s->anchor.place = s->top;
     s->anchor.at = at;

@@ -14,12 +14,12 @@ void view_title(struct app_state *s, struct frame *f) {
         snprintf(branch, sizeof branch, "branch %zu/%zu   ", s->branch, s->n_branches);
     bool at_end = s->follow;
     if (at_end)
-        snprintf(right, sizeof right, "%s%s", branch, s->talk.n ? "end" : "");
+        snprintf(right, sizeof right, "%s%s", branch, s->sheet.n ? "end" : "");
     else if (s->job.busy == BUSY_WRITING)
         snprintf(right, sizeof right, "%snew text below (G)", branch);
     else
         snprintf(right, sizeof right, "%s%zu%%", branch,
-                 s->talk.n ? 100 * s->top.i / s->talk.n : 0);
+                 s->sheet.n ? 100 * s->top.i / s->sheet.n : 0);
     int end = view_right(f, 0, f->w - 1, STYLE_FAINT, right) - 1;
     bool is_wide = s->w >= 40;
     int x = is_wide ? frame_puts(f, 1, 0, end, "oxbow", STYLE_TITLE) : 1;
@@ -61,7 +61,7 @@ static int draw_cost(struct frame *f, int x, int y, int end, const struct chat_l
 }
 
 static void draw_label(struct app_state *s, struct frame *f, struct rect r, int y, size_t i) {
-    const struct chat_node *node = s->talk.path[i];
+    const struct chat_node *node = s->sheet.path[i];
     bool is_user = node->role == OX_ROLE_USER, is_chosen = s->focus == FOCUS_CHAT && s->chosen == i;
     char time[8];
     int end = r.x + r.w;
@@ -89,25 +89,25 @@ static void draw_note(struct app_state *s, struct frame *f, struct rect r, int y
     char time[SAY_BYTES];
     const struct chat_ledger *l = &node->ledger;
     (void)s;
-    int x = frame_puts(f, r.x + TALK_INDENT, y, r.x + r.w, words[node->end], STYLE_WARN);
+    int x = frame_puts(f, r.x + SHEET_INDENT, y, r.x + r.w, words[node->end], STYLE_WARN);
     if (l->n_out > 0)
         view_printf(f, x, y, r.x + r.w, STYLE_FAINT, " after %zu tokens   %s", l->n_out,
                     say_time(time, l->prefill_s + l->decode_s));
 }
 
 static void draw_text_row(struct app_state *s, struct frame *f, struct rect r, int y, size_t i,
-                          const struct talk_item *item, size_t row) {
+                          const struct sheet_item *item, size_t row) {
     const struct row *at = &item->rows.v[row];
     const struct md_line *line = &item->md.line[at->line];
     const char *text = item->md.text.p;
-    int end = r.x + r.w, x = r.x + TALK_INDENT;
+    int end = r.x + r.w, x = r.x + SHEET_INDENT;
     size_t from = at->first ? line->lead_from : line->rest_from,
            n = at->first ? line->lead_n : line->rest_n;
     x = frame_spans(f, x, y, end, text, from, from + n, item->md.span, item->md.n_span);
     int start = x;
     x = frame_spans(f, x, y, end, text, at->from, at->to, item->md.span, item->md.n_span);
     view_mark_found(s, f, start, y, end, text + at->from, at->to - at->from);
-    bool is_last = row + 1 == item->rows.n && s->talk.path[i]->id == s->job.answer;
+    bool is_last = row + 1 == item->rows.n && s->sheet.path[i]->id == s->job.answer;
     if (is_last && s->job.busy == BUSY_WRITING)
         frame_puts(f, x < end ? x : end - 1, y, end, "_", STYLE_FAINT);
 }
@@ -133,22 +133,22 @@ static void draw_welcome(struct app_state *s, struct frame *f) {
 
 void view_chat(struct app_state *s, struct frame *f) {
     struct rect r = s->pane.chat;
-    if (s->talk.n == 0 || r.h < 1) {
+    if (s->sheet.n == 0 || r.h < 1) {
         if (r.h > 0) draw_welcome(s, f);
         return;
     }
-    struct talk_place p = s->follow ? talk_end(&s->talk, (size_t)r.h) : s->top;
+    struct sheet_place p = s->follow ? sheet_end(&s->sheet, (size_t)r.h) : s->top;
     if (s->follow) s->top = p;
-    for (int y = r.y; y < r.y + r.h && p.i < s->talk.n; y++) {
-        const struct talk_item *item = talk_get(&s->talk, p.i);
+    for (int y = r.y; y < r.y + r.h && p.i < s->sheet.n; y++) {
+        const struct sheet_item *item = sheet_get(&s->sheet, p.i);
         size_t n_rows = item ? item->rows.n : 0;
         if (p.row == 0)
             draw_label(s, f, r, y, p.i);
         else if (p.row <= n_rows)
             draw_text_row(s, f, r, y, p.i, item, p.row - 1);
-        else if (p.row == n_rows + 2 && talk_has_note(s->talk.path[p.i]))
-            draw_note(s, f, r, y, s->talk.path[p.i]);
-        if (!talk_move(&s->talk, &p, 1)) break;
+        else if (p.row == n_rows + 2 && sheet_has_note(s->sheet.path[p.i]))
+            draw_note(s, f, r, y, s->sheet.path[p.i]);
+        if (!sheet_move(&s->sheet, &p, 1)) break;
     }
 }
 

@@ -75,9 +75,9 @@ static int draw_cites(struct app_state *s, struct frame *f, struct rect r, int y
          i++, y++) {
         char lines[64] = "";
         if (c.verdict != CITE_MISSING) {
-            const struct talk_doc *d = &s->talk_doc[c.doc];
-            size_t a = talk_line_of(d, c.from),
-                   b = talk_line_of(d, c.to > c.from ? c.to - 1 : c.from);
+            const struct sheet_doc *d = &s->sheet_doc[c.doc];
+            size_t a = sheet_line_of(d, c.from),
+                   b = sheet_line_of(d, c.to > c.from ? c.to - 1 : c.from);
             if (b > a)
                 snprintf(lines, sizeof lines, "%zu-%zu", a, b);
             else
@@ -87,7 +87,7 @@ static int draw_cites(struct app_state *s, struct frame *f, struct rect r, int y
         int x =
             view_printf(f, r.x, y, r.x + r.w, style, "%c%2zu  %-7s  %-9s \"",
                         i == s->docs.cite ? '>' : ' ', i + 1, cite_verdict_name(c.verdict), lines);
-        const char *quote = s->talk.path[message]->text + c.quote_from;
+        const char *quote = s->sheet.path[message]->text + c.quote_from;
         x = view_text(f, x, y, r.x + r.w - 1, quote, c.quote_to - c.quote_from, style);
         frame_puts(f, x, y, r.x + r.w, "\"", style);
     }

@@ -7,8 +7,8 @@
 #include <string.h>
 
 static bool is_on_path(const struct app_state *s, int64_t id) {
-    for (size_t i = 0; i < s->talk.n; i++)
-        if (s->talk.path[i]->id == id) return true;
+    for (size_t i = 0; i < s->sheet.n; i++)
+        if (s->sheet.path[i]->id == id) return true;
     return false;
 }
 

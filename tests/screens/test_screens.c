@@ -117,12 +117,12 @@ static void test_screens__top_line_stays_on_resize(void **state) {
     stage_draw(&st);
     stage_keys(&st, "Tab PgUp PgUp PgUp");
     stage_draw(&st);
-    const struct talk_item *item = talk_get(&st.s.talk, st.s.top.i);
+    const struct sheet_item *item = sheet_get(&st.s.sheet, st.s.top.i);
     size_t at = item->rows.v[st.s.top.row - 1].from;
     for (int w = 30; w < 250; w += 17) {
         stage_size(&st, w, 20 + w / 10);
         stage_draw(&st);
-        item = talk_get(&st.s.talk, st.s.top.i);
+        item = sheet_get(&st.s.sheet, st.s.top.i);
         const struct row *row = &item->rows.v[st.s.top.row - 1];
         if (row->from > at ||
             (st.s.top.row < item->rows.n && item->rows.v[st.s.top.row].from <= at))
@@ -143,7 +143,7 @@ static void test_screens__follow_mode(void **state) {
     assert_false(st.s.follow);
     stage_answer(&st, "more\n\n");
     assert_true(stage_has(&st, "new text below (G)"));
-    struct talk_place top = st.s.top;
+    struct sheet_place top = st.s.top;
     for (int i = 0; i < 40; i++)
         stage_answer(&st, "line of the answer\n\n");
     stage_draw(&st);

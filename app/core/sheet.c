@@ -1,5 +1,5 @@
-/* talk.c - see talk.h. */
-#include "app/core/talk.h"
+/* sheet.c - see sheet.h. */
+#include "app/core/sheet.h"
 
 #include "app/core/text.h"
 
@@ -11,7 +11,7 @@ enum { MAX_LIVE = 192, KEEP_NEAR = 64 }; /* layouts kept; and how far from the o
 /* ---- citation marks -----------------------------------------------------------------------------
  */
 
-size_t talk_line_of(const struct talk_doc *d, size_t at) {
+size_t sheet_line_of(const struct sheet_doc *d, size_t at) {
     size_t low = 0, high = d->n_lines;
     while (low + 1 < high) {
         size_t mid = (low + high) / 2;
@@ -23,12 +23,12 @@ size_t talk_line_of(const struct talk_doc *d, size_t at) {
     return low + 1;
 }
 
-static int add_mark(struct buf *out, const struct talk *t, const struct cite *c, ox_err *err) {
+static int add_mark(struct buf *out, const struct sheet *t, const struct cite *c, ox_err *err) {
     if (c->verdict == CITE_MISSING)
         return buf_printf(out, err, " %c[?] not in the text%c", MD_MARK_ON, MD_MARK_OFF);
-    const struct talk_doc *d = &t->doc[c->doc];
-    size_t first = talk_line_of(d, c->from),
-           last = talk_line_of(d, c->to > c->from ? c->to - 1 : c->from);
+    const struct sheet_doc *d = &t->doc[c->doc];
+    size_t first = sheet_line_of(d, c->from),
+           last = sheet_line_of(d, c->to > c->from ? c->to - 1 : c->from);
     int rc = buf_printf(out, err, " %c[%s%zu:" NO_BREAK "%zu", MD_MARK_ON,
                         c->verdict == CITE_NEAR ? "~" : "", c->doc + 1, first);
     if (!rc && last > first) rc = buf_printf(out, err, "-%zu", last);
@@ -56,7 +56,7 @@ static size_t mark_place(const struct chat_node *node, const struct cite *c) {
     return at < node->n_bytes ? at + text_next(node->text + at, node->n_bytes - at, &cp) : at;
 }
 
-static int build_marked(struct talk *t, struct talk_item *item, const struct chat_node *node,
+static int build_marked(struct sheet *t, struct sheet_item *item, const struct chat_node *node,
                         ox_err *err) {
     size_t from = 0;
     int rc = 0;
@@ -75,7 +75,7 @@ static bool has_marks(const char *s, size_t n) {
     return n > 0 && (memchr(s, MD_MARK_ON, n) || memchr(s, MD_MARK_OFF, n));
 }
 
-static int check_quotes(struct talk *t, struct talk_item *item, const struct chat_node *node,
+static int check_quotes(struct sheet *t, struct sheet_item *item, const struct chat_node *node,
                         ox_err *err) {
     enum { MAX_DOCS = 16 };
     const cite_index *docs[MAX_DOCS];
@@ -91,18 +91,18 @@ static int check_quotes(struct talk *t, struct talk_item *item, const struct cha
 /* ---- layout of one message ----------------------------------------------------------------------
  */
 
-static void clear_item(struct talk *t, struct talk_item *item) {
+static void clear_item(struct sheet *t, struct sheet_item *item) {
     if (item->id != 0) t->n_live--;
     buf_deinit(&item->marked);
     ox_free(item->cites.v);
     md_deinit(&item->md);
     row_list_deinit(&item->rows);
-    *item = (struct talk_item){0};
+    *item = (struct sheet_item){0};
 }
 
-static int wrap_new_lines(struct talk *t, struct talk_item *item, ox_err *err) {
+static int wrap_new_lines(struct sheet *t, struct sheet_item *item, ox_err *err) {
     const struct md *m = &item->md;
-    size_t width = t->width > TALK_INDENT + 1 ? t->width - TALK_INDENT : 1;
+    size_t width = t->width > SHEET_INDENT + 1 ? t->width - SHEET_INDENT : 1;
     item->rows.n = item->n_final_rows;
     for (size_t i = item->n_final_lines; i < m->n_line; i++) {
         const struct md_line *l = &m->line[i];
@@ -121,7 +121,7 @@ static int wrap_new_lines(struct talk *t, struct talk_item *item, ox_err *err) {
     return 0;
 }
 
-static int lay_out(struct talk *t, struct talk_item *item, const struct chat_node *node,
+static int lay_out(struct sheet *t, struct sheet_item *item, const struct chat_node *node,
                    ox_err *err) {
     const char *source = node->text ? node->text : "";
     size_t n = node->text ? node->n_bytes : 0;
@@ -150,7 +150,7 @@ static int lay_out(struct talk *t, struct talk_item *item, const struct chat_nod
     return rc;
 }
 
-static void drop_far(struct talk *t, size_t near) {
+static void drop_far(struct sheet *t, size_t near) {
     if (t->n_live <= MAX_LIVE) return;
     for (size_t i = 0; i < t->n; i++) {
         size_t far = i > near ? i - near : near - i;
@@ -158,9 +158,9 @@ static void drop_far(struct talk *t, size_t near) {
     }
 }
 
-const struct talk_item *talk_get(struct talk *t, size_t i) {
+const struct sheet_item *sheet_get(struct sheet *t, size_t i) {
     const struct chat_node *node = t->path[i];
-    struct talk_item *item = &t->item[i];
+    struct sheet_item *item = &t->item[i];
     bool is_same = item->id == node->id && item->version == t->version;
     if (is_same && item->n_source == node->n_bytes && item->end == node->end) return item;
     if (!is_same) {
@@ -180,20 +180,20 @@ const struct talk_item *talk_get(struct talk *t, size_t i) {
 /* ---- places -------------------------------------------------------------------------------------
  */
 
-bool talk_has_note(const struct chat_node *node) {
+bool sheet_has_note(const struct chat_node *node) {
     return node->role == OX_ROLE_ASSISTANT && node->end != CHAT_OPEN && node->end != CHAT_DONE;
 }
 
-size_t talk_text_row(size_t r) {
+size_t sheet_text_row(size_t r) {
     return r + 1;
 }
 
-size_t talk_height(struct talk *t, size_t i) {
-    const struct talk_item *item = talk_get(t, i);
-    return 2 + (item ? item->rows.n : 0) + (talk_has_note(t->path[i]) ? 2 : 0);
+size_t sheet_height(struct sheet *t, size_t i) {
+    const struct sheet_item *item = sheet_get(t, i);
+    return 2 + (item ? item->rows.n : 0) + (sheet_has_note(t->path[i]) ? 2 : 0);
 }
 
-bool talk_move(struct talk *t, struct talk_place *p, long rows) {
+bool sheet_move(struct sheet *t, struct sheet_place *p, long rows) {
     while (rows < 0) {
         if ((long)p->row >= -rows) {
             p->row -= (size_t)-rows;
@@ -205,10 +205,10 @@ bool talk_move(struct talk *t, struct talk_place *p, long rows) {
         }
         rows += (long)p->row + 1;
         p->i--;
-        p->row = talk_height(t, p->i) - 1;
+        p->row = sheet_height(t, p->i) - 1;
     }
     while (rows > 0 && p->i < t->n) {
-        size_t left = talk_height(t, p->i) - 1 - p->row;
+        size_t left = sheet_height(t, p->i) - 1 - p->row;
         if ((size_t)rows <= left) {
             p->row += (size_t)rows;
             return true;
@@ -224,24 +224,24 @@ bool talk_move(struct talk *t, struct talk_place *p, long rows) {
     return rows == 0;
 }
 
-struct talk_place talk_end(struct talk *t, size_t h) {
-    struct talk_place p = {0};
+struct sheet_place sheet_end(struct sheet *t, size_t h) {
+    struct sheet_place p = {0};
     if (t->n == 0) return p;
     p.i = t->n - 1;
-    p.row = talk_height(t, p.i) - 1;
-    if (h > 1) talk_move(t, &p, -(long)(h - 1));
+    p.row = sheet_height(t, p.i) - 1;
+    if (h > 1) sheet_move(t, &p, -(long)(h - 1));
     return p;
 }
 
-bool talk_is_at_end(struct talk *t, struct talk_place p, size_t h) {
-    struct talk_place end = talk_end(t, h);
+bool sheet_is_at_end(struct sheet *t, struct sheet_place p, size_t h) {
+    struct sheet_place end = sheet_end(t, h);
     return p.i > end.i || (p.i == end.i && p.row >= end.row);
 }
 
 /* ---- path ---------------------------------------------------------------------------------------
  */
 
-int talk_set_path(struct talk *t, const struct chat *chat, ox_err *err) {
+int sheet_set_path(struct sheet *t, const struct chat *chat, ox_err *err) {
     struct chat_node **path = NULL;
     size_t n = 0, shown = 0;
     int rc = chat_path(chat, chat->leaf, &path, &n, err);
@@ -255,28 +255,28 @@ int talk_set_path(struct talk *t, const struct chat *chat, ox_err *err) {
     for (size_t i = shown; i < t->n; i++)
         clear_item(t, &t->item[i]);
     for (size_t i = t->n; i < shown; i++)
-        t->item[i] = (struct talk_item){0};
+        t->item[i] = (struct sheet_item){0};
     ox_free(t->path);
     t->path = path;
     t->n = shown;
     return 0;
 }
 
-void talk_stale(struct talk *t) {
+void sheet_stale(struct sheet *t) {
     t->version++;
 }
 
-void talk_set_view(struct talk *t, size_t width, bool raw) {
+void sheet_set_view(struct sheet *t, size_t width, bool raw) {
     if (t->width == width && t->raw == raw) return;
     t->width = width;
     t->raw = raw;
-    talk_stale(t);
+    sheet_stale(t);
 }
 
-void talk_deinit(struct talk *t) {
+void sheet_deinit(struct sheet *t) {
     for (size_t i = 0; i < t->n; i++)
         clear_item(t, &t->item[i]);
     ox_free(t->item);
     ox_free(t->path);
-    *t = (struct talk){0};
+    *t = (struct sheet){0};
 }

@@ -83,26 +83,33 @@ struct ox_plan { /* tokens of the wanted prefix, by where they come from; the fo
     size_t live, restored, replay, fresh; /* replay: computed again below an earlier end */
     uint64_t bytes;                       /* to read from the store */
     double time_s;                        /* estimate; afterwards: measured */
-    bool exact;                           /* continued from its own saved state */
+    bool exact; /* nothing replayed, and continued from the own saved state or the live timeline */
 };
 
 struct ox_found { uint64_t id; size_t n; bool exact; uint64_t bytes; double load_s; };
 struct ox_state_io { /* where state bytes live: app/store/states.c, or NULL */
-    void *user;
-    /* The longest stored prefix of want, at most `want.n` long; n = 0 if none. Called again with a
-     * shorter want after a record turned out damaged. */
+    void *user; /* carries also whose own state is wanted and made (tips, STORE.md section 2) */
+    /* The longest stored prefix of want, at most `want.n` long; n = 0 if none. The own state comes
+     * before a longer one of others. Called again with a shorter want after a miss. */
     int (*find)(void *user, struct ox_prefix want, struct ox_found *out, ox_err *err);
-    /* Bytes of one blob, checksums verified before it returns 0. OX_EFORMAT or OX_ENOTFOUND: a miss. */
+    /* Bytes of one blob, checksums verified before it returns 0. Any failure is a miss; what was
+     * damaged is dropped and logged by the store. STATE and TAIL: page 0. */
     int (*get)(void *user, uint64_t id, enum ox_blob what, size_t page, void *dst, size_t n,
                ox_err *err);
-    /* Copies. OX_EBUSY: skipped. Pages first, in order; the state record last makes it findable. */
+    /* Copies. `at` is the whole prefix that the bytes belong to: for a page up to its last token.
+     * Pages first, in order, then the tail, the state record last makes it findable. OX_ENOTFOUND:
+     * earlier pages are not known (any more), all are put again. Any other failure: skipped. */
     int (*put)(void *user, enum ox_blob what, enum ox_why why, struct ox_prefix at, const void *p,
                size_t n, ox_err *err);
+    /* The sums were right, the record is not: foreign, of another position, not finite. It should be
+     * dropped and logged. May be NULL. */
+    void (*refuse)(void *user, uint64_t id, const ox_err *why);
 };
 struct ox_sync_opts {
     const struct ox_border *borders; /* ascending positions inside want */
     size_t n_borders;
-    const struct ox_state_io *io; /* NULL: restore and keep nothing */
+    const struct ox_state_io *io; /* NULL: restore and keep nothing. Used by `next` as well, for the
+                                   * grid, until the next sync or close */
     void *user;                   /* progress: after each chunk; n_done tokens of want are live */
     void (*progress)(void *user, const struct ox_plan *plan, size_t n_done);
 };
@@ -141,10 +148,12 @@ int ox_session_sync(ox_session *s, struct ox_prefix want, const struct ox_sync_o
                     struct ox_plan *done, ox_err *err);
 /* Draws the next token and appends it to the timeline; a stop id is returned and not appended. */
 int ox_session_next(ox_session *s, const struct ox_sampling *how, int32_t *tok, ox_err *err);
-/* Keeps the present position; the end of a turn, of a stopped answer. */
+/* Keeps the present position: the end of a turn, of a stopped answer. What the store cannot take is
+ * skipped without an error. */
 int ox_session_snapshot(ox_session *s, enum ox_why why, const struct ox_state_io *io, ox_err *err);
 struct ox_prefix ox_session_timeline(const ox_session *s); /* borrowed until the next call */
-void ox_session_cancel(ox_session *s); /* [any] async-signal-safe; until the next sync or next */
+void ox_session_cancel(ox_session *s); /* [any] async-signal-safe; one that strikes before
+                                            * the sync it is meant for is forgotten by it */
 
 /* Work on files without a conversation. Each result is one JSON object handed to `line`; non-zero
  * from it stops. args is a JSON object of options, or NULL. docs/ARCHITECTURE.md section 5. */

@@ -150,7 +150,7 @@ int states_open(const struct states_opts *opts, states **out, ox_err *err) {
     s->opts = *opts;
     s->pending_end = &s->pending;
     s->us_per_token = 500;
-    s->ops = (struct ox_state_io){s, states_find, states_get, states_put};
+    s->ops = (struct ox_state_io){s, states_find, states_get, states_put, states_refuse};
     int rc = 0;
     if (!opts->is_off) {
         s->folder = ox_strdup(opts->folder, "path", err);

@@ -418,3 +418,13 @@ int states_get(void *user, uint64_t id, enum ox_blob what, size_t page, void *ds
 fail:
     return ox_err_set(err, rc, "%s", why.what);
 }
+
+void states_refuse(void *user, uint64_t id, const ox_err *why) {
+    states *s = user;
+    if (!s->db || !s->space_id) return;
+    states_log(s, "saved state dropped: record %llu, %s", (unsigned long long)id, why->what);
+    load_free(&s->load);
+    chains_drop(s);
+    if (db_begin(s->db, false, NULL) == 0)
+        states_renew(s, db_end(s->db, rows_drop_snapshot(s, (int64_t)id, NULL, NULL), NULL));
+}

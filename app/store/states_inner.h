@@ -188,6 +188,7 @@ int states_put(void *user, enum ox_blob what, enum ox_why why, struct ox_prefix 
 int states_find(void *user, struct ox_prefix want, struct ox_found *out, ox_err *err);
 int states_get(void *user, uint64_t id, enum ox_blob what, size_t page, void *dst, size_t n,
                ox_err *err);
+void states_refuse(void *user, uint64_t id, const ox_err *why); /* one log line; the record goes */
 
 /* ---- states_evict.c
  * ---------------------------------------------------------------------------------- */

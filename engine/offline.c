@@ -298,7 +298,7 @@ int ox_offline(enum ox_task task, const struct ox_engine_opts *opts, const char 
         case OX_TASK_INSPECT: step = "inspect model", rc = inspect(&o, err); break;
         case OX_TASK_VERIFY: step = "verify model", rc = verify(&o, err); break;
         case OX_TASK_QUANTIZE: step = "quantize model", rc = offline_quantize(&o, err); break;
-        case OX_TASK_BENCH:
+        case OX_TASK_BENCH: step = "bench model", rc = offline_bench(&o, opts, err); break;
         case OX_TASK_NONE: rc = ox_err_set(err, OX_EUSAGE, "no such task"); break;
         }
     st_close(&o.tensors);

@@ -8,7 +8,12 @@
  *                                             verified: tensors of bytes hash key
  *   QUANTIZE  out: folder, bits: 8 or 4,      progress: done of (bytes of the source)
  *             lm_head: bool (8 bits, off)     error: kind bits group matrices rms worst
- *                                             quantized: out bytes_before bytes_after */
+ *                                             quantized: out bytes_before bytes_after
+ *   BENCH     ctx: [tokens], reply: tokens    machine: device backend load_s weight_bytes
+ * read_bytes_s (8192 and 64 if absent)         bench: case ctx min_s median_s p95_s tok_s, and for
+ *                                             case "decode": bytes limit_s share
+ *   read_bytes_s: what all threads read from memory in a second, measured beside; null where the
+ *   device is no CPU, then limit_s and share are null as well. limit_s: bytes / read_bytes_s. */
 #ifndef OFFLINE_H
 #define OFFLINE_H
 
@@ -37,5 +42,7 @@ bool offline_flag(const struct offline *o, const char *key);
 const char *offline_text(const struct offline *o, const char *key); /* or NULL */
 
 int offline_quantize(struct offline *o, ox_err *err); /* offline_quantize.c */
+int offline_bench(struct offline *o, const struct ox_engine_opts *opts,
+                  ox_err *err); /* offline_bench.c */
 
 #endif

@@ -1,5 +1,5 @@
-/* test_offline.c - inspect, verify and quantize through ox_offline, as the application calls them.
- * A quantised folder is read back by the loader and each weight compared with its source; the
+/* test_offline.c - inspect, verify, quantize and bench through ox_offline, as the application calls
+ * them. A quantised folder is read back by the loader and each weight compared with its source; the
  * fields are unpacked here, apart from the code under test. */
 #include "engine/offline.h"
 #include "kernels/base/ox_mem.h"
@@ -447,6 +447,53 @@ static void test_offline__quantize_leaves_nothing_half_done(void **state) {
     remove_out(&o);
 }
 
+/* ---- bench ---- */
+
+static double number(const json_t *o, const char *key) {
+    assert_true(json_is_real(json_object_get(o, key)));
+    return json_real_value(json_object_get(o, key));
+}
+
+static void test_offline__bench(void **state) {
+    struct lines l = {0};
+    ox_err err = {0};
+    int rc = run(OX_TASK_BENCH, GOLDEN "tiny-f16", "{\"ctx\": [5, 300], \"reply\": 4}", &l, &err);
+    if (rc) fail_msg("%s | %s", err.where, err.what);
+    assert_int_equal(json_array_size(l.v), 1 + 2 * 2);
+    const json_t *m = event(&l, "machine", 0);
+    assert_true(number(m, "load_s") > 0);
+    assert_true(whole(m, "weight_bytes") > 400000);
+    double read = number(m, "read_bytes_s");
+    assert_true(read > 1e8 && read < 1e13);
+    static const char *const names[] = {"prefill", "decode", "prefill", "decode"};
+    for (size_t i = 0; i < 4; i++) {
+        const json_t *b = event(&l, "bench", i);
+        assert_string_equal(text(b, "case"), names[i]);
+        assert_int_equal(whole(b, "ctx"), i < 2 ? 5 : 300);
+        double min = number(b, "min_s"), median = number(b, "median_s");
+        assert_true(min > 0 && min <= median && median <= number(b, "p95_s"));
+        double n = i % 2 ? 1 : i < 2 ? 5 : 300;
+        assert_true(fabs(number(b, "tok_s") * median / n - 1) < 1e-9);
+        if (i % 2 == 0) continue;
+        assert_true(fabs(number(b, "limit_s") * read / number(b, "bytes") - 1) < 1e-9);
+        assert_true(fabs(number(b, "share") * median / number(b, "limit_s") - 1) < 1e-9);
+    }
+    json_decref(l.v);
+}
+
+static void test_offline__bench_refuses(void **state) {
+    static const char *const refused[] = {"{\"reply\": 0}", "{\"ctx\": []}", "{\"ctx\": [0]}",
+                                          "{\"ctx\": [\"1k\"]}", "{\"ctx\": 5}"};
+    for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
+        struct lines l = {0};
+        ox_err err = {0};
+        if (run(OX_TASK_BENCH, GOLDEN "tiny-f16", refused[i], &l, &err) != OX_EUSAGE)
+            fail_msg("%s", refused[i]);
+        assert_int_equal(json_array_size(l.v), 0);
+        json_decref(l.v);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_offline__inspect),
@@ -460,6 +507,8 @@ int main(void) {
         cmocka_unit_test(test_offline__quantize_refuses),
         cmocka_unit_test(test_offline__quantize_overwrites_nothing),
         cmocka_unit_test(test_offline__quantize_leaves_nothing_half_done),
+        cmocka_unit_test(test_offline__bench),
+        cmocka_unit_test(test_offline__bench_refuses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -37,6 +37,10 @@ static int look(const unsigned char *s, size_t n) {
     return lead.length;
 }
 
+int ox_text_look(const char *bytes, size_t n) {
+    return look((const unsigned char *)bytes, n);
+}
+
 size_t ox_text_whole(const char *bytes, size_t n) {
     const unsigned char *s = (const unsigned char *)bytes;
     size_t at = 0;

@@ -10,6 +10,10 @@
 /* Length of the longest well-formed prefix: n if all is well. An incomplete tail is not part of it. */
 size_t ox_text_whole(const char *bytes, size_t n);
 
+/* Looks at what begins at bytes[0], n >= 1: the length of a whole character; -k: the first k bytes are
+ * a maximal ill-formed subpart; 0: all n bytes are the beginning of a character that wants more. */
+int ox_text_look(const char *bytes, size_t n);
+
 /* Feeds n bytes; appends whole characters to *out (ox_grow). Ill-formed maximal subparts become one
  * U+FFFD each as soon as they are known to be ill-formed; an incomplete, so far well-formed tail is
  * held back in d. OX_ENOMEM leaves d and the output as they were. */

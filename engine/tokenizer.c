@@ -203,6 +203,44 @@ bool tokenizer_is_added(const tokenizer *t, int32_t id) {
     return false;
 }
 
+struct match { /* of bytes as they were encoded against the bytes of ids */
+    const tokenizer *t;
+    struct ox_prefix ids;
+    size_t *ends;
+    size_t i, k; /* token, byte in it */
+};
+
+/* One byte; `end` is where the text stands behind it. false: no token has it. */
+static bool match_byte(struct match *m, char byte, size_t end) {
+    size_t n = 0;
+    const char *bytes = m->i < m->ids.n ? tokenizer_bytes(m->t, m->ids.tok[m->i], &n) : NULL;
+    if (bytes && bytes[m->k] == byte) {
+        if (++m->k < n) return true;
+        m->ends[m->i++] = end;
+        m->k = 0;
+        return true;
+    }
+    return m->t->vocab.bpe.byte_id[(unsigned char)byte] < 0; /* dropped */
+}
+
+int tokenizer_ends(const tokenizer *t, const char *text, size_t n, struct ox_prefix ids,
+                   size_t *ends, ox_err *err) {
+    struct match m = {.t = t, .ids = ids, .ends = ends};
+    bool is_match = true;
+    for (size_t at = 0, length; is_match && at < n; at += length) {
+        int look = ox_text_look(text + at, n - at);
+        length = look > 0 ? (size_t)look : look < 0 ? (size_t)-look : n - at;
+        for (size_t k = 0; look > 0 && is_match && k < length; k++)
+            is_match = match_byte(&m, text[at + k], at + k + 1);
+        for (size_t k = 0; look <= 0 && is_match && k < 3; k++) /* U+FFFD */
+            is_match = match_byte(&m, "\xef\xbf\xbd"[k], k < 2 ? at : at + length);
+    }
+    if (!is_match || m.i < ids.n || m.k)
+        return ox_err_set(err, OX_EUSAGE, "token %zu is not of this text", m.i);
+    if (ids.n) ends[ids.n - 1] = n;
+    return 0;
+}
+
 int tokenizer_token_text(const tokenizer *t, int32_t id, char *out, size_t cap) {
     size_t n = 0;
     const char *bytes = tokenizer_bytes(t, id, &n);

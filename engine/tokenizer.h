@@ -27,6 +27,14 @@ int tokenizer_encode_special(const tokenizer *t, const char *text, size_t n, str
 const char *tokenizer_bytes(const tokenizer *t, int32_t id, size_t *n);
 bool tokenizer_is_added(const tokenizer *t, int32_t id);
 
+/* Where each token of a text ends: ends[i] bytes of text are behind tok[0..i]. tok are the ids that
+ * encoding this very text gave. The sum of the tokens' lengths is the same for most texts; not where
+ * ill-formed parts were replaced or bytes dropped that the vocabulary lacks (they belong to the token
+ * behind them, at the end of the text to the last one). A token that ends inside a replaced part ends
+ * before it. OX_EUSAGE: ids of another text. */
+int tokenizer_ends(const tokenizer *t, const char *text, size_t n, struct ox_prefix ids, size_t *ends,
+                   ox_err *err);
+
 /* ox_token_text and ox_decode of ox.h. An id that is not there gives -1, or OX_EUSAGE. */
 int tokenizer_token_text(const tokenizer *t, int32_t id, char *out, size_t cap);
 int tokenizer_stream(const tokenizer *t, struct ox_decoder *d, int32_t id, char **text, size_t *n,

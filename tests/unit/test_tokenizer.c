@@ -181,6 +181,61 @@ static void test_tokenizer__round_trips(void **state) {
     }
 }
 
+/* The text up to the end of a token, encoded as the reference decodes it, is the bytes so far. */
+static void test_tokenizer__ends(void **state) {
+    (void)state;
+    uint64_t seed = 13;
+    for (int round = 0; round < 200; round++) {
+        size_t n;
+        char *text = tok_fixture_text(&seed, 1 + tok_fixture_random(&seed) % 100, &n);
+        const tokenizer *t = round % 2 ? smol : dolma2;
+        struct ox_tokens got = {0};
+        assert_int_equal(tokenizer_encode(t, text, n, &got, NULL), 0);
+        size_t *ends = ox_alloc(got.n, sizeof *ends, "ends", NULL), before = 0;
+        assert_int_equal(tokenizer_ends(t, text, n, (struct ox_prefix){got.v, got.n}, ends, NULL),
+                         0);
+        for (size_t i = 0; i < got.n; before = ends[i++]) {
+            size_t n_bytes = 0, at = before;
+            const char *bytes = tokenizer_bytes(t, got.v[i], &n_bytes);
+            for (size_t k = 0; k < n_bytes; k++) {
+                while (t == smol && at < ends[i] && is_without_token((unsigned char)text[at]))
+                    at++;
+                assert_true(at < ends[i] && text[at++] == bytes[k]);
+            }
+            while (t == smol && i + 1 == got.n && at < n &&
+                   is_without_token((unsigned char)text[at]))
+                at++;
+            assert_int_equal(at, ends[i]);
+        }
+        ox_free(ends);
+        ox_free(got.v);
+        ox_free(text);
+    }
+}
+
+static void test_tokenizer__ends_of_repaired_text(void **state) {
+    (void)state;
+    static const char text[] = "a\xe2\x82 b\xff\xf0\x9f"; /* a FFFD space b FFFD FFFD */
+    struct ox_tokens got = {0};
+    size_t ends[16] = {0}, n = strlen(text);
+    ox_err err = {0};
+    assert_int_equal(tokenizer_encode(dolma2, text, n, &got, NULL), 0);
+    assert_true(got.n <= 16);
+    assert_int_equal(tokenizer_ends(dolma2, text, n, (struct ox_prefix){got.v, got.n}, ends, NULL),
+                     0);
+    assert_int_equal(ends[0], 1);
+    assert_int_equal(ends[got.n - 1], n);
+    for (size_t i = 1; i < got.n; i++) { /* never inside a replaced part */
+        assert_true(ends[i] >= ends[i - 1]);
+        assert_true(ends[i] != 2 && ends[i] != n - 1);
+    }
+    struct ox_prefix wrong = {got.v, got.n - 1}, ids = {got.v, got.n};
+    assert_int_equal(tokenizer_ends(dolma2, text, n, wrong, ends, &err), OX_EUSAGE);
+    assert_int_equal(tokenizer_ends(dolma2, "other", 5, ids, ends, &err), OX_EUSAGE);
+    assert_int_equal(tokenizer_ends(dolma2, "", 0, (struct ox_prefix){NULL, 0}, ends, NULL), 0);
+    ox_free(got.v);
+}
+
 /* A cut where the pattern cuts changes nothing; two calls append. */
 static void test_tokenizer__appends(void **state) {
     (void)state;
@@ -296,6 +351,8 @@ int main(void) {
         cmocka_unit_test(test_tokenizer__looks_up),
         cmocka_unit_test(test_tokenizer__key_is_xxh3_128_of_the_file),
         cmocka_unit_test(test_tokenizer__round_trips),
+        cmocka_unit_test(test_tokenizer__ends),
+        cmocka_unit_test(test_tokenizer__ends_of_repaired_text),
         cmocka_unit_test(test_tokenizer__appends),
         cmocka_unit_test(test_tokenizer__long_pieces),
         cmocka_unit_test(test_tokenizer__no_memory_while_encoding),

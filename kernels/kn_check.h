@@ -1,6 +1,6 @@
 /* kn_check.h - sizes of types, and the shape checks that every backend runs before it computes.
- * Pure, any thread. A refusal is OX_EUSAGE naming the operation, the tensor and both shapes: it is a
- * bug in the caller, never something that a file or a user can cause. */
+ * Pure, any thread. A refusal is OX_EUSAGE naming the operation, the tensor and both shapes: it is
+ * a bug in the caller, never something that a file or a user can cause. */
 #ifndef KN_CHECK_H
 #define KN_CHECK_H
 

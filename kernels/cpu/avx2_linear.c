@@ -71,12 +71,12 @@ FORCE_INLINE void tiles(const struct cpu_mat *m, int64_t b, const struct linear_
 }
 
 static void q8_tile(const struct cpu_mat *m, int64_t b, int R, const struct linear_job *j,
-                    int64_t t0, int64_t n, float *acc) {
+                    const struct quant *x, int64_t t0, int64_t n, float *acc) {
     for (int r = 0; r < R; r++, acc += TOKEN_TILE * CPU_ROWS) {
         if (m->dtype == KN_I4)
-            tiles(m, b + r, j, &j->q4, t0, n, true, acc);
+            tiles(m, b + r, j, x, t0, n, true, acc);
         else
-            tiles(m, b + r, j, &j->q8, t0, n, false, acc);
+            tiles(m, b + r, j, x, t0, n, false, acc);
     }
 }
 

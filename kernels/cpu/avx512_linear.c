@@ -88,16 +88,16 @@ FORCE_INLINE void tiles(const struct cpu_mat *m, int64_t b, const int R, const s
 }
 
 static void q8_tile(const struct cpu_mat *m, int64_t b, int R, const struct linear_job *j,
-                    int64_t t0, int64_t n, float *acc) {
+                    const struct quant *x, int64_t t0, int64_t n, float *acc) {
     bool is_int4 = m->dtype == KN_I4;
     if (is_int4 && R == 2)
-        tiles(m, b, 2, j, &j->q4, t0, n, true, acc);
+        tiles(m, b, 2, j, x, t0, n, true, acc);
     else if (is_int4)
-        tiles(m, b, 1, j, &j->q4, t0, n, true, acc);
+        tiles(m, b, 1, j, x, t0, n, true, acc);
     else if (R == 2)
-        tiles(m, b, 2, j, &j->q8, t0, n, false, acc);
+        tiles(m, b, 2, j, x, t0, n, false, acc);
     else
-        tiles(m, b, 1, j, &j->q8, t0, n, false, acc);
+        tiles(m, b, 1, j, x, t0, n, false, acc);
 }
 
 int avx512_linear(kn_dev *dev, const struct kn_linear *l, ox_err *err) {

@@ -75,6 +75,13 @@ static inline vf vf_from_int(vi a) {
 static inline vi vi_from_float(vf a) {
     return _mm512_cvtps_epi32(a);
 }
+/* Lanes as bytes, saturated: VL of them. */
+static inline void vi_store_i8(int8_t *p, vi a) {
+    _mm_storeu_si128((__m128i *)p, _mm512_cvtsepi32_epi8(a));
+}
+static inline int32_t vi_sum(vi a) {
+    return _mm512_reduce_add_epi32(a);
+}
 /* f16 in the low halves of the lanes. */
 static inline vf vf_from_f16(vi a) {
     return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(a));
@@ -165,6 +172,17 @@ static inline vf vf_from_int(vi a) {
 }
 static inline vi vi_from_float(vf a) {
     return _mm256_cvtps_epi32(a);
+}
+static inline void vi_store_i8(int8_t *p, vi a) {
+    __m256i w = _mm256_packs_epi32(a, a), b = _mm256_packs_epi16(w, w);
+    int32_t lo = _mm256_extract_epi32(b, 0), hi = _mm256_extract_epi32(b, 4);
+    memcpy(p, &lo, 4);
+    memcpy(p + 4, &hi, 4);
+}
+static inline int32_t vi_sum(vi a) {
+    __m128i s = _mm_add_epi32(_mm256_castsi256_si128(a), _mm256_extracti128_si256(a, 1));
+    s = _mm_add_epi32(s, _mm_shuffle_epi32(s, 0x4e));
+    return _mm_cvtsi128_si32(_mm_add_epi32(s, _mm_shuffle_epi32(s, 0xb1)));
 }
 static inline vf vf_from_f16(vi a) {
     __m256i low = _mm256_and_si256(a, _mm256_set1_epi32(0xffff));

@@ -62,8 +62,16 @@ const json_t *jsontext_get(const json_t *object, const char *key) {
     return json_is_null(v) ? NULL : v;
 }
 
+const char *jsontext_quote(const char *text, size_t n, char out[JSONTEXT_SHOWN]) {
+    enum { SHOWN_TEXT = 40 };
+    size_t shown = n < SHOWN_TEXT ? n : SHOWN_TEXT;
+    while (shown < n && shown > 0 && ((unsigned char)text[shown] & 0xC0) == 0x80)
+        shown--;
+    snprintf(out, JSONTEXT_SHOWN, "\"%.*s%s\"", (int)shown, text, shown < n ? ".." : "");
+    return out;
+}
+
 const char *jsontext_show(const json_t *v, char out[JSONTEXT_SHOWN]) {
-    enum { SHOWN_TEXT = 40 }; /* bytes of a string; whole characters only */
     if (!v) {
         snprintf(out, JSONTEXT_SHOWN, "absent");
         return out;
@@ -78,14 +86,7 @@ const char *jsontext_show(const json_t *v, char out[JSONTEXT_SHOWN]) {
     case JSON_INTEGER:
         snprintf(out, JSONTEXT_SHOWN, "%" JSON_INTEGER_FORMAT, json_integer_value(v));
         break;
-    case JSON_STRING: {
-        const char *s = json_string_value(v);
-        size_t n = json_string_length(v), shown = n < SHOWN_TEXT ? n : SHOWN_TEXT;
-        while (shown < n && shown > 0 && ((unsigned char)s[shown] & 0xC0) == 0x80)
-            shown--;
-        snprintf(out, JSONTEXT_SHOWN, "\"%.*s%s\"", (int)shown, s, shown < n ? ".." : "");
-        break;
-    }
+    case JSON_STRING: jsontext_quote(json_string_value(v), json_string_length(v), out); break;
     }
     return out;
 }

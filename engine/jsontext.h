@@ -22,5 +22,7 @@ const json_t *jsontext_get(const json_t *object, const char *key);
 /* What v holds, for messages: `12`, `"gelu"`, `a list`; absent if NULL. Returns out. */
 enum { JSONTEXT_SHOWN = 64 };
 const char *jsontext_show(const json_t *v, char out[JSONTEXT_SHOWN]);
+/* A text of a file, for messages: in quotes, cut between characters at 40 bytes. Returns out. */
+const char *jsontext_quote(const char *text, size_t n, char out[JSONTEXT_SHOWN]);
 
 #endif

@@ -16,23 +16,14 @@ const char *vocab_bytes(const struct vocab *v, uint32_t id, size_t *n) {
     return v->bpe.bytes + v->bpe.piece[id].from;
 }
 
-static int32_t find_added(const struct vocab *v, const char *text, size_t n, bool is_prefix_fine) {
-    if (!n) return -1;
-    unsigned char b = (unsigned char)text[0];
-    for (uint32_t i = v->added_from[b]; i < v->added_from[b + 1]; i++) {
+int32_t vocab_added_at(const struct vocab *v, const char *text, size_t n) {
+    unsigned char b = n ? (unsigned char)text[0] : 0;
+    for (uint32_t i = v->added_from[b]; n && i < v->added_from[b + 1]; i++) {
         const struct bpe_piece *p = &v->bpe.piece[v->added[i]];
-        if (p->n_bytes > n || (p->n_bytes < n && !is_prefix_fine)) continue;
-        if (memcmp(v->bpe.bytes + p->from, text, p->n_bytes) == 0) return (int32_t)v->added[i];
+        if (p->n_bytes <= n && memcmp(v->bpe.bytes + p->from, text, p->n_bytes) == 0)
+            return (int32_t)v->added[i]; /* the longest comes first */
     }
     return -1;
-}
-
-int32_t vocab_added_at(const struct vocab *v, const char *text, size_t n) {
-    return find_added(v, text, n, true);
-}
-
-int32_t vocab_added_id(const struct vocab *v, const char *content, size_t n) {
-    return find_added(v, content, n, false);
 }
 
 struct sorted_added { /* qsort has no place for the vocabulary */
@@ -46,6 +37,25 @@ static int compare_added(const void *a, const void *b) {
     if (p != q) return p < q ? -1 : 1;
     if (x->n_bytes != y->n_bytes) return x->n_bytes > y->n_bytes ? -1 : 1;
     return memcmp(x->bytes, y->bytes, x->n_bytes);
+}
+
+/* By halving: a hostile file may hold a million pieces and as many added tokens. */
+int32_t vocab_added_id(const struct vocab *v, const char *content, size_t n) {
+    unsigned char b = n ? (unsigned char)content[0] : 0;
+    if (!n || n > UINT32_MAX) return -1;
+    const struct sorted_added wanted = {content, (uint32_t)n, 0};
+    for (uint32_t low = v->added_from[b], high = v->added_from[b + 1]; low < high;) {
+        uint32_t middle = low + (high - low) / 2;
+        const struct bpe_piece *p = &v->bpe.piece[v->added[middle]];
+        const struct sorted_added there = {v->bpe.bytes + p->from, p->n_bytes, 0};
+        int order = compare_added(&wanted, &there);
+        if (order == 0) return (int32_t)v->added[middle];
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return -1;
 }
 
 /* Sorts the ids for matching and refuses a content that is there twice. */
@@ -142,7 +152,8 @@ struct reader { /* of the two large parts */
 };
 
 static int refuse_piece(const char *text, size_t n, const char *why, ox_err *err) {
-    return ox_err_set(err, OX_EMODEL, "vocab: piece \"%.*s\" %s", n < 60 ? (int)n : 60, text, why);
+    char shown[JSONTEXT_SHOWN];
+    return ox_err_set(err, OX_EMODEL, "vocab: piece %s %s", jsontext_quote(text, n, shown), why);
 }
 
 static int read_piece(struct vocab *v, struct reader *r, ox_err *err) {
@@ -180,9 +191,10 @@ static int find_side(const struct vocab *v, struct reader *r, const char *text, 
     if (rc) return rc;
     int32_t found = -1;
     if (unmap(&r->map, text, n, r->piece, &n_piece)) found = bpe_find(&v->bpe, r->piece, n_piece);
+    char shown[JSONTEXT_SHOWN];
     if (found < 0)
-        return ox_err_set(err, OX_EMODEL, "merges[%zu]: \"%.*s\" is not in the vocabulary",
-                          v->bpe.n_merges, n < 60 ? (int)n : 60, text);
+        return ox_err_set(err, OX_EMODEL, "merges[%zu]: %s is not in the vocabulary",
+                          v->bpe.n_merges, jsontext_quote(text, n, shown));
     *id = (uint32_t)found;
     return 0;
 }
@@ -243,17 +255,15 @@ static int read_parts(struct vocab *v, struct skim_part vocab, struct skim_part 
 
 /* ---- the rest of the file -------------------------------------------------------------------- */
 
-static const char *type_of(const json_t *object) {
-    const char *type = json_string_value(json_object_get(object, "type"));
-    return type ? type : "without a type";
-}
-
 static bool is_type(const json_t *object, const char *type) {
-    return strcmp(type_of(object), type) == 0;
+    const char *found = json_string_value(json_object_get(object, "type"));
+    return found && strcmp(found, type) == 0;
 }
 
 static int refuse(const char *member, const json_t *object, ox_err *err) {
-    return ox_err_set(err, OX_EMODEL, "%s: %.60s is not supported", member, type_of(object));
+    char shown[JSONTEXT_SHOWN];
+    jsontext_show(json_object_get(object, "type"), shown);
+    return ox_err_set(err, OX_EMODEL, "%s: type %s is not supported", member, shown);
 }
 
 /* A template that adds nothing: the text alone, no special token around it. */

@@ -195,18 +195,30 @@ out:
 
 /* ---- verify ---- */
 
-/* First element that is not a finite number, or -1: the exponent bits are all ones. */
-static int64_t find_not_finite(const struct st_tensor *t) {
-    size_t size = t->type == ST_F32 ? 4 : 2, n = t->n_bytes / size;
-    uint32_t mask = t->type == ST_F32    ? 0x7F800000U
-                    : t->type == ST_BF16 ? 0x7F80U
-                    : t->type == ST_F16  ? 0x7C00U
-                                         : 0;
-    for (size_t i = 0; mask && i < n; i++) {
-        uint32_t bits = 0; /* little-endian hosts only, as the format */
-        memcpy(&bits, t->data + i * size, size);
-        if ((bits & mask) == mask) return (int64_t)i;
+/* First of n elements whose exponent bits are all ones (infinity or not a number), or -1. The
+ * format is little-endian, and so are the machines this runs on. */
+static int64_t find_ones16(const unsigned char *p, size_t n, uint16_t exponent) {
+    for (size_t i = 0; i < n; i++) {
+        uint16_t bits;
+        memcpy(&bits, p + 2 * i, sizeof bits);
+        if ((bits & exponent) == exponent) return (int64_t)i;
     }
+    return -1;
+}
+
+static int64_t find_ones32(const unsigned char *p, size_t n, uint32_t exponent) {
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, p + 4 * i, sizeof bits);
+        if ((bits & exponent) == exponent) return (int64_t)i;
+    }
+    return -1;
+}
+
+static int64_t find_not_finite(const struct st_tensor *t) {
+    if (t->type == ST_F32) return find_ones32(t->data, t->n_bytes / 4, 0x7F800000U);
+    if (t->type == ST_BF16) return find_ones16(t->data, t->n_bytes / 2, 0x7F80U);
+    if (t->type == ST_F16) return find_ones16(t->data, t->n_bytes / 2, 0x7C00U);
     return -1;
 }
 

@@ -58,7 +58,7 @@ static int measure_read(int n_threads, double *out, ox_err *err) {
         const struct kn_host *host = pool_host(workers);
         int n = host->n_threads < 256 ? host->n_threads : 256;
         struct reading r = {.p = block, .n_words = READ_BYTES / sizeof *block / (size_t)n};
-        double best = INFINITY;
+        double best = HUGE_VAL;
         memset(block, 1, READ_BYTES); /* pages of its own, not the shared zero page */
         for (int run = 0; run < READ_RUNS; run++) {
             double t = now_s();

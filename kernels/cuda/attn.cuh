@@ -1,0 +1,72 @@
+/* attn.cuh - rows of KV pages as the attention kernels read and write them (docs/STORE.md
+ * section 5).
+ * A page holds, from page_offset on, for each KV head a block of K and one of V: [256][Dh] in
+ * the stored type, int8 followed by [256][ceil(Dh/64)] bf16 scales. */
+#ifndef CUDA_ATTN_CUH
+#define CUDA_ATTN_CUH
+
+#include "kernels/cuda/cuda_dev.cuh"
+
+enum { KV_GROUP = 64 };
+
+struct kv_layout {
+    int64_t offset, block; /* bytes: of the layer in a page, of one K or V block */
+    int32_t Dh, kv, n_groups;
+};
+
+static inline struct kv_layout kv_layout_of(const struct kn_attn *a) {
+    int64_t Dh = a->q.cols / a->n_heads;
+    struct kv_layout l = {(int64_t)a->page_offset, (int64_t)kn_kv_block_bytes(a->kv, Dh),
+                          (int32_t)Dh, (int32_t)a->kv, (int32_t)((Dh + KV_GROUP - 1) / KV_GROUP)};
+    return l;
+}
+
+/* Block `which` (0 K, 1 V) of a head in the page of position pos. */
+DEV char *kv_block(const struct step_state *step, const kv_layout &l, int64_t pos, int head,
+                   int which) {
+    return step->page[pos / KN_PAGE_TOKENS] + l.offset + (2 * head + which) * l.block;
+}
+
+/* Eight channels of a row as they lie in memory, loaded early and converted late. */
+template <int KV> struct kv8;
+template <> struct kv8<KN_BF16> {
+    uint4 w;
+    __device__ void load(const char *block, const kv_layout &l, int row, int c) {
+        w = *(const uint4 *)(block + ((int64_t)row * l.Dh + c) * 2);
+    }
+    __device__ void get(float *f) const {
+        f[0] = bf16_lo(w.x), f[1] = bf16_hi(w.x), f[2] = bf16_lo(w.y), f[3] = bf16_hi(w.y);
+        f[4] = bf16_lo(w.z), f[5] = bf16_hi(w.z), f[6] = bf16_lo(w.w), f[7] = bf16_hi(w.w);
+    }
+};
+template <> struct kv8<KN_F32> {
+    float4 a, b;
+    __device__ void load(const char *block, const kv_layout &l, int row, int c) {
+        const float4 *p = (const float4 *)(block + ((int64_t)row * l.Dh + c) * 4);
+        a = p[0];
+        b = p[1];
+    }
+    __device__ void get(float *f) const {
+        f[0] = a.x, f[1] = a.y, f[2] = a.z, f[3] = a.w, f[4] = b.x, f[5] = b.y, f[6] = b.z,
+        f[7] = b.w;
+    }
+};
+template <> struct kv8<KN_I8> {
+    uint2 w;
+    uint16_t s;
+    __device__ void load(const char *block, const kv_layout &l, int row, int c) {
+        w = *(const uint2 *)(block + (int64_t)row * l.Dh + c);
+        s = ((const uint16_t *)(block +
+                                (int64_t)KN_PAGE_TOKENS * l.Dh))[row * l.n_groups + c / KV_GROUP];
+    }
+    __device__ void get(float *f) const {
+        float scale = from_bf16(s);
+#pragma unroll
+        for (int i = 0; i < 4; i++) {
+            f[i] = scale * (float)(int8_t)(w.x >> (8 * i));
+            f[4 + i] = scale * (float)(int8_t)(w.y >> (8 * i));
+        }
+    }
+};
+
+#endif

@@ -1,0 +1,62 @@
+/* gdn.cuh - one token of the gated delta rule for one row of the transposed state, shared by
+ * decode and prefill so that both give the same bits. arXiv 2412.06464; docs/MODEL.md 3.2 step
+ * 6.
+ * A row S[dv][0..Dk) lies in 8 lanes, lane i with the float4 at columns 32 j + 4 i, j < NV. */
+#ifndef CUDA_GDN_CUH
+#define CUDA_GDN_CUH
+
+#include "kernels/cuda/common.cuh"
+#include "kernels/cuda/tiles.h"
+
+template <int NV> struct gdn_row { float4 v[NV]; };
+
+template <int NV> DEV gdn_row<NV> gdn_load(const float *row, int lane8, int Dk) {
+    gdn_row<NV> r;
+#pragma unroll
+    for (int j = 0; j < NV; j++) {
+        int c = 32 * j + 4 * lane8;
+        r.v[j] = c < Dk ? *(const float4 *)(row + c) : make_float4(0, 0, 0, 0);
+    }
+    return r;
+}
+template <int NV> DEV void gdn_store(float *row, const gdn_row<NV> &r, int lane8, int Dk) {
+#pragma unroll
+    for (int j = 0; j < NV; j++) {
+        int c = 32 * j + 4 * lane8;
+        if (c < Dk) *(float4 *)(row + c) = r.v[j];
+    }
+}
+template <int NV> DEV float gdn_dot(const gdn_row<NV> &a, const gdn_row<NV> &b) {
+    float s = 0.0f;
+#pragma unroll
+    for (int j = 0; j < NV; j++)
+        s += dot4(a.v[j], b.v[j]);
+    return lanes_sum<8>(s);
+}
+
+/* Decay, correct, write, read; returns y. The dot with k comes before the decay, which then scales
+ * it: one pass over S. k, q normed, q scaled by Dk^-0.5. */
+template <int NV>
+DEV float gdn_token(gdn_row<NV> &S, const gdn_row<NV> &q, const gdn_row<NV> &k, float v,
+                    float decay, float beta) {
+    float e = beta * (v - decay * gdn_dot(S, k));
+#pragma unroll
+    for (int j = 0; j < NV; j++) {
+        S.v[j].x = fmaf(k.v[j].x, e, decay * S.v[j].x);
+        S.v[j].y = fmaf(k.v[j].y, e, decay * S.v[j].y);
+        S.v[j].z = fmaf(k.v[j].z, e, decay * S.v[j].z);
+        S.v[j].w = fmaf(k.v[j].w, e, decay * S.v[j].w);
+    }
+    return gdn_dot(S, q);
+}
+
+/* g = -exp(a_log) softplus(a + dt_bias) <= 0; the state decays by exp(g). */
+DEV float gdn_decay(float a, float a_log, float dt_bias) {
+    float z = a + dt_bias, softplus = fmaxf(z, 0.0f) + log1pf(expf(-fabsf(z)));
+    return expf(-expf(a_log) * softplus);
+}
+DEV float gdn_beta(float b, float beta_max) {
+    return beta_max / (1.0f + expf(-b));
+}
+
+#endif

@@ -75,7 +75,8 @@ struct ox_msg { /* pointers borrowed for the call */
     bool joined; /* same turn as the one before, encoded apart: documents, STORE.md section 1 */
     const char *text;
     size_t n_bytes;
-    const int32_t *tok; /* if set, used instead of text: a saved turn is not re-encoded */
+    const int32_t *tok; /* if set, used instead of text: the content of a saved turn, without header
+                         * and closing marks, is not re-encoded */
     size_t n_tok;
 };
 

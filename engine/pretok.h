@@ -1,8 +1,9 @@
-/* pretok.h - cuts text into pre-tokens, the pieces inside which BPE may merge. docs/MODEL.md 6.1, 6.3.
+/* pretok.h - cuts text into pre-tokens, the pieces inside which BPE may merge.
+ * docs/MODEL.md 6.1, 6.3.
  *
  * A list of regular-expression stages; each cuts every piece of the stage before and sees nothing
- * beyond it. Immutable after the last stage was added; what a call changes is in a pretok_run, one a
- * thread. Patterns are run by pcre2 with JIT; `\s` means White_Space as in the Rust and Oniguruma
+ * beyond it. Immutable after the last stage was added; what a call changes is in a pretok_run, one
+ * a thread. Patterns are run by pcre2 with JIT; `\s` means White_Space as in the Rust and Oniguruma
  * engines, not as in PCRE2. */
 #ifndef PRETOK_H
 #define PRETOK_H
@@ -32,8 +33,8 @@ struct pretok_run;
 int pretok_run_new(struct pretok_run **out, ox_err *err);
 void pretok_run_free(struct pretok_run *r); /* NULL is fine */
 
-/* Cuts n < 2^31 bytes of well-formed UTF-8; hands each piece to `each` in order, whose non-zero result
- * ends the call. OX_EMODEL: an empty match or a limit reached. */
+/* Cuts n < 2^31 bytes of well-formed UTF-8; hands each piece to `each` in order, whose non-zero
+ * result ends the call. OX_EMODEL: an empty match or a limit reached. */
 int pretok_cut(const struct pretok *p, struct pretok_run *r, const char *text, size_t n,
                int (*each)(void *user, const char *piece, size_t n, ox_err *err), void *user,
                ox_err *err);

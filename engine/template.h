@@ -1,9 +1,9 @@
 /* template.h - chat messages to tokens, in the renderings known by their digest. docs/MODEL.md 7.
  *
  * No jinja is run: a folder's template is compared with a table, and a built-in form renders.
- * Literals of a form may be added tokens, the text of messages never is; what lies between two added
- * tokens is encoded as one string, so that ids equal those of other tools. Pure after opening, [any]
- * thread. */
+ * Literals of a form may be added tokens, the text of messages never is; what lies between two
+ * added tokens is encoded as one string, so that ids equal those of other tools. Pure after
+ * opening, [any] thread. */
 #ifndef TEMPLATE_H
 #define TEMPLATE_H
 
@@ -15,20 +15,22 @@ struct chat_template {
     const tokenizer *tok;             /* borrowed */
     struct ox_key id;                 /* digest of the jinja text; of nothing if there is none */
     bool thinks;
-    int32_t close[16]; int n_close;   /* ids that close a turn: <|im_end|> and newline */
-    int32_t stop[8]; int n_stop;      /* <|im_end|>, <|endoftext|> where the vocabulary has them */
-    char note[160];                   /* "unknown template: .. is used"; "" if known */
+    int32_t close[16];
+    int n_close; /* ids that close a turn: <|im_end|> and newline */
+    int32_t stop[8];
+    int n_stop;     /* <|im_end|>, <|endoftext|> where the vocabulary has them */
+    char note[160]; /* "unknown template: .. is used"; "" if known */
 };
 /* OX_EMODEL: tokenizer_config.json had to be read and is damaged. */
 int template_open(struct folder *f, const tokenizer *tok, struct chat_template *out, ox_err *err);
 const char *template_name(const struct chat_template *t); /* of the form; never NULL */
 
 /* As ox_render. Every turn is closed by `close`, also the last one, where the Olmo template prints
- * <|endoftext|>: so the ids of a conversation begin with those of its beginning. msg[i].tok stands for
- * the content of a message; header and closing marks are added. In a Think model, tok of an assistant
- * are the sampled ids: `<think>` of the generation prompt is put before them if they close a thought
- * or are to be continued, else the empty thought of OX_REPLY_NO_THINK. OX_EUSAGE: a role that is
- * none, CONTINUE without an answer at the end. On an error `out` is as it was. */
+ * <|endoftext|>: so the ids of a conversation begin with those of its beginning. msg[i].tok stands
+ * for the content of a message; header and closing marks are added. In a Think model, tok of an
+ * assistant are the sampled ids: `<think>` of the generation prompt is put before them if they
+ * close a thought or are to be continued, else the empty thought of OX_REPLY_NO_THINK. OX_EUSAGE: a
+ * role that is none, CONTINUE without an answer at the end. On an error `out` is as it was. */
 int template_render(const struct chat_template *t, const struct ox_msg *msg, size_t n,
                     enum ox_reply reply, struct ox_tokens *out, size_t *ends, ox_err *err);
 

@@ -22,7 +22,7 @@ enum event_kind {
     EV_EDITED, /* text from $EDITOR */
     EV_SESSIONS, /* rows, n: the whole list, borrowed */
     EV_PREVIEW,  /* id, text: last answer of a session */
-    EV_CHAT,     /* chat: another conversation is shown; `chat.tree` is handed over */
+    EV_CHAT,     /* chat: another conversation is shown (flag: behind the list); tree is handed over */
     EV_DRAFT,    /* text, n, id: cursor; the saved draft of what is shown */
     EV_HISTORY,  /* text: one earlier line, oldest first */
     EV_SAVED,    /* id, id2: message `id` has the number id2 from now on; chat_id and uid if new */
@@ -83,6 +83,7 @@ struct event {
     struct ox_plan plan;
     enum chat_end end;
     struct chat_ledger ledger;
+    struct ox_tokens tok; /* DONE: ids of the answer, handed over */
     ox_err err;
 };
 
@@ -95,7 +96,6 @@ enum effect_kind {
     FX_COPY,     /* text */
     FX_EDITOR,   /* text */
     FX_ASK,      /* id: question (new or known), id2: answer to be made; text: seed or NULL */
-    FX_CONTINUE, /* id: stopped answer to go on with */
     FX_STOP,
     FX_DRAFT,   /* text, id: cursor */
     FX_HISTORY, /* text: a line that was sent */

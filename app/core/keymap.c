@@ -142,7 +142,7 @@ static bool same_word(const char *a, const char *b, size_t n) {
     return true;
 }
 
-uint32_t key_parse(const char *s, size_t n) {
+uint32_t keymap_parse(const char *s, size_t n) {
     uint32_t bits = 0;
     for (bool again = true; again;) {
         again = false;
@@ -163,7 +163,7 @@ uint32_t key_parse(const char *s, size_t n) {
     return bits | (uint32_t)cp;
 }
 
-int key_name(uint32_t key, struct buf *out, ox_err *err) {
+int keymap_name(uint32_t key, struct buf *out, ox_err *err) {
     uint32_t code = key & (KEY_CTRL - 1);
     int rc = 0;
     for (size_t i = 0; i < sizeof mods / sizeof mods[0] && !rc; i++)
@@ -178,8 +178,8 @@ int key_name(uint32_t key, struct buf *out, ox_err *err) {
 static bool parse_keys(const char *s, uint32_t key[2]) {
     const char *gap = strchr(s, ' ');
     size_t n = gap ? (size_t)(gap - s) : strlen(s);
-    key[0] = key_parse(s, n);
-    key[1] = gap ? key_parse(gap + 1, strlen(gap + 1)) : 0;
+    key[0] = keymap_parse(s, n);
+    key[1] = gap ? keymap_parse(gap + 1, strlen(gap + 1)) : 0;
     return key[0] != 0 && (!gap || key[1] != 0);
 }
 
@@ -241,9 +241,9 @@ int keymap_label(const struct keymap *map, const struct key_row *row, struct buf
                  ox_err *err) {
     uint32_t key[2];
     if (!row_keys(map, row, key)) return 0;
-    int rc = key_name(key[0], out, err);
+    int rc = keymap_name(key[0], out, err);
     if (!rc && key[1]) rc = buf_putc(out, ' ', err);
-    return rc || !key[1] ? rc : key_name(key[1], out, err);
+    return rc || !key[1] ? rc : keymap_name(key[1], out, err);
 }
 
 void keymap_deinit(struct keymap *map) {

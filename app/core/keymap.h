@@ -160,8 +160,8 @@ int keymap_label(const struct keymap *map, const struct key_row *row, struct buf
 /* The table, for help, manual and tests. */
 const struct key_row *keymap_rows(size_t *n);
 /* "Ctrl-X" <-> key. 0 if it is not a key. */
-uint32_t key_parse(const char *s, size_t n);
-int key_name(uint32_t key, struct buf *out, ox_err *err);
+uint32_t keymap_parse(const char *s, size_t n);
+int keymap_name(uint32_t key, struct buf *out, ox_err *err);
 void keymap_deinit(struct keymap *map);
 
 #endif

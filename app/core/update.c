@@ -156,7 +156,8 @@ static int continue_answer(struct update *u) {
         state_notice(s, false, "the last answer is complete");
         return 0;
     }
-    return update_fx(u, FX_CONTINUE, last->id, 0, NULL);
+    const char words[] = "Go on exactly where you stopped."; /* a closed message never changes */
+    return update_send(u, words, sizeof words - 1);
 }
 
 static int run_command(struct update *u, const struct command *c, const char *rest) {

@@ -550,7 +550,7 @@ static int take_chat(struct update *u) {
     memcpy(s->uid, ev->chat.uid, sizeof s->uid);
     memcpy(s->title, ev->chat.title, sizeof s->title);
     s->is_pinned = ev->chat.is_pinned;
-    s->screen = SCREEN_CHAT;
+    if (!ev->flag) s->screen = SCREEN_CHAT;
     s->overlay = OVERLAY_NONE;
     s->focus = FOCUS_INPUT;
     s->editing = 0;
@@ -634,6 +634,10 @@ static int finish(struct update *u, enum chat_end end) {
     if (node) {
         node->end = end;
         node->ledger = u->ev->ledger;
+        ox_free(node->tok);
+        node->tok = u->ev->tok.v;
+        node->n_tok = u->ev->tok.n;
+        u->ev->tok = (struct ox_tokens){0};
     }
     if (u->ev->kind == EV_DONE) say_cost(s, &u->ev->ledger);
     s->job = (struct job){0};

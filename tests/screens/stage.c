@@ -47,7 +47,7 @@ void stage_keys(struct stage *st, const char *keys) {
             n = 1;
         } else {
             n = strcspn(keys, " ");
-            uint32_t key = key_parse(keys, n);
+            uint32_t key = keymap_parse(keys, n);
             if (!key) fail_msg("not a key: %s", keys);
             stage_event(st, (struct event){.kind = EV_KEY, .key = key});
         }

@@ -10,7 +10,7 @@
 #include <cmocka.h>
 
 static uint32_t key(const char *s) {
-    return key_parse(s, strlen(s));
+    return keymap_parse(s, strlen(s));
 }
 
 static void test_keymap__names_are_read_back(void **state) {
@@ -34,7 +34,7 @@ static void test_keymap__no_row_is_hidden(void **state) {
     const struct key_row *rows = keymap_rows(&n);
     for (size_t i = 0; i < n; i++) {
         const char *gap = strchr(rows[i].keys, ' ');
-        uint32_t first = gap ? key_parse(rows[i].keys, (size_t)(gap - rows[i].keys)) : 0;
+        uint32_t first = gap ? keymap_parse(rows[i].keys, (size_t)(gap - rows[i].keys)) : 0;
         enum request got =
             keymap_find(NULL, rows[i].places, first, key(gap ? gap + 1 : rows[i].keys));
         if (got != rows[i].request)

@@ -37,7 +37,7 @@ static const char *const mice[] = {"", "press", "drag", "release", "wheel_up", "
 static void add(struct input *in, struct buf *out) {
     if (in->kind == INPUT_NONE) return;
     if (out->n) buf_putc(out, ' ', NULL);
-    if (in->kind == INPUT_KEY) key_name(in->key, out, NULL);
+    if (in->kind == INPUT_KEY) keymap_name(in->key, out, NULL);
     if (in->kind == INPUT_MOUSE) buf_printf(out, NULL, "%s%d,%d", mice[in->mouse], in->x, in->y);
     if (in->kind == INPUT_PASTE) buf_printf(out, NULL, "paste(%s)", buf_str(&in->paste));
     buf_deinit(&in->paste);

@@ -1,0 +1,623 @@
+/* effects.c - see effects.h: sessions, files, the terminal. */
+#include "app/effects.h"
+
+#include "app/child.h"
+#include "app/core/prompt.h"
+#include "app/core/text.h"
+#include "app/core/update.h"
+#include "app/store/docs.h"
+#include "app/ui/theme.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+double effects_clock(void) {
+    static double
+        offset; /* wall clock minus monotonic clock, taken once: time on screen never jumps back */
+    struct timespec mono, wall;
+    clock_gettime(CLOCK_MONOTONIC, &mono);
+    if (offset == 0) {
+        clock_gettime(CLOCK_REALTIME, &wall);
+        offset = (double)(wall.tv_sec - mono.tv_sec) + (double)(wall.tv_nsec - mono.tv_nsec) / 1e9;
+    }
+    return (double)mono.tv_sec + (double)mono.tv_nsec / 1e9 + offset;
+}
+
+/* ---- telling ------------------------------------------------------------------------------------
+ */
+
+void effects_notice(struct effects *fx, bool stays, const char *fmt, ...) {
+    char text[256];
+    va_list args;
+    va_start(args, fmt);
+    vsnprintf(text, sizeof text, fmt, args);
+    va_end(args);
+    struct event ev = {.kind = EV_NOTICE, .text = text, .flag = stays};
+    effects_event(fx, &ev);
+}
+
+void effects_fail(struct effects *fx, const ox_err *e) {
+    struct event ev = {.kind = EV_FAILED, .err = *e, .flag = true};
+    effects_event(fx, &ev);
+}
+
+/* Resident memory, from the system; 0 where it does not say. */
+static uint64_t resident_bytes(void) {
+    unsigned long long pages = 0, resident = 0;
+    FILE *f = fopen("/proc/self/statm", "r");
+    if (!f) return 0;
+    if (fscanf(f, "%llu %llu", &pages, &resident) != 2) resident = 0;
+    fclose(f);
+    return resident * (uint64_t)sysconf(_SC_PAGESIZE);
+}
+
+void effects_usage(struct effects *fx) {
+    struct event ev = {.kind = EV_USAGE, .number = resident_bytes()};
+    effects_event(fx, &ev);
+}
+
+struct open_doc *effects_find_doc(struct effects *fx, int64_t id) {
+    for (size_t i = 0; i < fx->s->n_docs; i++)
+        if (fx->s->doc[i].d.id == id) return &fx->s->doc[i];
+    return NULL;
+}
+
+/* ---- sessions -----------------------------------------------------------------------------------
+ */
+
+struct rows {
+    struct session_row *v;
+    size_t n, cap;
+};
+
+static int add_session(void *user, const struct store_chat *c) {
+    struct rows *rows = user;
+    int rc = ox_grow(&rows->v, &rows->cap, rows->n + 1, sizeof *rows->v, NULL);
+    if (rc) return rc;
+    struct session_row row = {.id = c->id,
+                              .when_us = c->updated_us,
+                              .n_turns = c->n_turns,
+                              .n_tokens = c->n_tokens,
+                              .n_branches = c->n_branches,
+                              .n_docs = c->n_docs,
+                              .is_pinned = c->pinned};
+    memcpy(row.uid, c->uid, sizeof row.uid);
+    memcpy(row.title, c->title, sizeof row.title);
+    rows->v[rows->n++] = row;
+    return 0;
+}
+
+static int list_sessions(struct effects *fx, ox_err *err) {
+    struct rows rows = {0};
+    const struct store_filter all = {0};
+    int rc = fx->st ? store_chat_list(fx->st, &all, add_session, &rows, err) : 0;
+    struct event ev = {.kind = EV_SESSIONS, .rows = rows.v, .n = rows.n};
+    if (!rc) effects_event(fx, &ev);
+    ox_free(rows.v);
+    return rc;
+}
+
+static int keep_answer(void *user, const struct chat_node *row) {
+    struct buf *last = user;
+    if (row->role != OX_ROLE_ASSISTANT || !row->text) return 0;
+    buf_cut(last, 0);
+    return buf_add(last, row->text,
+                   row->n_bytes < 2000 ? row->n_bytes : text_floor(row->text, row->n_bytes, 2000),
+                   NULL);
+}
+
+static int preview(struct effects *fx, int64_t chat, ox_err *err) {
+    struct store_chat row = {0};
+    struct buf last = {0};
+    if (!fx->st) return 0;
+    int rc = store_chat_get(fx->st, chat, &row, err);
+    if (!rc) rc = store_msg_path(fx->st, row.leaf, keep_answer, &last, err);
+    for (size_t i = 0; i < last.n; i++)
+        if (last.p[i] == '\n') last.p[i] = ' ';
+    struct event ev = {.kind = EV_PREVIEW, .id = chat, .text = buf_str(&last), .n = last.n};
+    if (!rc) effects_event(fx, &ev);
+    buf_deinit(&last);
+    return rc;
+}
+
+static int add_row(void *user, const struct chat_node *row) {
+    struct chat_node copy;
+    int rc = chat_node_dup(row, &copy, NULL);
+    return rc ? rc : chat_add(user, &copy, NULL);
+}
+
+static void open_documents(struct effects *fx) {
+    for (size_t i = 0; i < fx->s->chat.n; i++) {
+        const struct chat_node *node = &fx->s->chat.node[i];
+        for (size_t d = 0; d < node->n_docs; d++) {
+            const struct chat_doc *part = &node->docs[d];
+            struct event ev = {.kind = EV_DOC, .doc = {.id = part->doc}};
+            if (!part->doc || effects_find_doc(fx, part->doc)) continue;
+            if (store_doc_text(fx->st, part->doc, 0, 0, &ev.doc.text, &ev.doc.n_bytes, NULL))
+                continue;
+            ev.doc.name = ox_strdup(part->name ? part->name : "document", "name", NULL);
+            cite_index_new(ev.doc.text, ev.doc.n_bytes, &ev.doc.index, NULL);
+            const char *text = ev.doc.text;
+            size_t n = ev.doc.n_bytes;
+            int64_t id = part->doc; /* node may move when the event is handled */
+            effects_event(fx, &ev);
+            effects_count_doc(fx, id, text, n, NULL);
+            node = &fx->s->chat.node[i];
+        }
+    }
+}
+
+static void bring_draft(struct effects *fx) {
+    char *text = NULL;
+    size_t n = 0, cursor = 0;
+    const char *place = fx->s->uid[0] ? fx->s->uid : "new";
+    if (!fx->st || store_draft_get(fx->st, place, &text, &n, &cursor, NULL)) return;
+    struct event ev = {.kind = EV_DRAFT, .text = text, .n = n, .id = (int64_t)cursor};
+    effects_event(fx, &ev);
+    ox_free(text);
+}
+
+static void leave_session(struct effects *fx) {
+    if (fx->st && fx->s->chat_id && fx->is_locked) store_chat_unlock(fx->st, fx->s->chat_id);
+    fx->is_locked = false;
+    effects_forget_docs(fx);
+}
+
+static int open_session(struct effects *fx, int64_t chat, ox_err *err) {
+    struct store_chat row = {0};
+    struct event ev = {.kind = EV_CHAT};
+    ox_err busy = {0};
+    int rc = store_chat_get(fx->st, chat, &row, err);
+    if (!rc) rc = store_msg_tree(fx->st, chat, add_row, &ev.chat.tree, err);
+    if (rc) {
+        chat_deinit(&ev.chat.tree);
+        return rc;
+    }
+    leave_session(fx);
+    ev.chat.tree.leaf = row.leaf;
+    ev.chat.id = chat;
+    ev.chat.is_pinned = row.pinned;
+    memcpy(ev.chat.uid, row.uid, sizeof ev.chat.uid);
+    memcpy(ev.chat.title, row.title, sizeof ev.chat.title);
+    effects_event(fx, &ev);
+    open_documents(fx);
+    bring_draft(fx);
+    fx->is_locked = store_chat_lock(fx->st, chat, &busy) == 0;
+    if (!fx->is_locked) effects_notice(fx, true, "%s; it can be read here, and forked", busy.what);
+    return 0;
+}
+
+static int open_named(struct effects *fx, const struct effect *e, ox_err *err) {
+    int64_t chat = e->id;
+    if (!fx->st)
+        return ox_err_set(err, OX_ENOTFOUND, "nothing is saved, so there is nothing to open");
+    int rc = e->text ? store_chat_find(fx->st, e->text, &chat, err) : 0;
+    return rc ? rc : open_session(fx, chat, err);
+}
+
+static int new_session(struct effects *fx, bool stays_in_list) {
+    struct event ev = {.kind = EV_CHAT, .flag = stays_in_list};
+    leave_session(fx);
+    effects_event(fx, &ev);
+    bring_draft(fx);
+    return 0;
+}
+
+/* Titles and pins of the session on screen may have changed. */
+static int tell_changed(struct effects *fx, int64_t chat, ox_err *err) {
+    struct store_chat row = {0};
+    if (chat == fx->s->chat_id && store_chat_get(fx->st, chat, &row, err) == 0) {
+        struct event ev = {.kind = EV_SAVED};
+        ev.chat.id = row.id;
+        ev.chat.is_pinned = row.pinned;
+        memcpy(ev.chat.uid, row.uid, sizeof ev.chat.uid);
+        memcpy(ev.chat.title, row.title, sizeof ev.chat.title);
+        effects_event(fx, &ev);
+    }
+    return fx->s->screen == SCREEN_SESSIONS ? list_sessions(fx, err) : 0;
+}
+
+static int change_session(struct effects *fx, const struct effect *e, ox_err *err) {
+    size_t n = 0;
+    int64_t made = 0;
+    int rc = 0;
+    if (!fx->st || !e->id) return ox_err_set(err, OX_ENOTFOUND, "this session is not saved yet");
+    switch ((int)e->kind) {
+    case FX_RENAME: rc = store_chat_title(fx->st, e->id, e->text, STORE_TITLE_USER, err); break;
+    case FX_PIN: rc = store_chat_pin(fx->st, e->id, e->id2 != 0, err); break;
+    case FX_BRANCH: return store_branch_show(fx->st, e->id, e->id2, err);
+    case FX_FORK: {
+        struct store_chat row = {0};
+        rc = store_chat_get(fx->st, e->id, &row, err);
+        if (!rc) rc = store_chat_fork(fx->st, e->id, e->id2 ? e->id2 : row.leaf, NULL, &made, err);
+        if (!rc) rc = open_session(fx, made, err);
+        if (!rc) effects_notice(fx, false, "a fork of %.4s; the other one is as it was", row.uid);
+        return rc;
+    }
+    case FX_DELETE:
+        if (e->id == fx->s->chat_id) new_session(fx, true);
+        rc = store_chat_delete(fx->st, e->id, &n, err);
+        if (!rc) effects_notice(fx, false, "deleted, %zu messages", n);
+        break;
+    default: break;
+    }
+    return rc ? rc : tell_changed(fx, e->id, err);
+}
+
+/* ---- files --------------------------------------------------------------------------------------
+ */
+
+/* A document that was read goes into the database in slices (effects_idle), into the state at once.
+ */
+static int take_document(struct effects *fx, struct ingest *in, ox_err *err) {
+    struct event ev = {.kind = EV_DOC, .flag = true};
+    int64_t id = -(int64_t)(fx->s->n_docs + 1); /* not saved */
+    const char *text = in->text.p + in->from;
+    size_t n = in->to - in->from;
+    struct buf name = {0};
+    int rc = text_show(&name, buf_str(&in->name), in->name.n, TEXT_LINE, err);
+    if (!rc && fx->st) {
+        const struct store_doc d = {.name = buf_str(&name),
+                                    .text = text,
+                                    .n_bytes = n,
+                                    .kind = in->kind,
+                                    .encoding = charset_name(in->charset),
+                                    .converter = in->converter,
+                                    .source_path = buf_str(&in->path),
+                                    .source = in->raw.p,
+                                    .n_source = in->raw.n};
+        rc = store_doc_add(fx->st, &d, &id, err);
+    }
+    ev.doc.id = id;
+    ev.doc.text = rc ? NULL : ox_memdup(text, n, "document", err);
+    ev.doc.n_bytes = n;
+    ev.doc.name = buf_take(&name, NULL);
+    if (!rc && ev.doc.text) rc = cite_index_new(ev.doc.text, n, &ev.doc.index, err);
+    if (!rc && effects_find_doc(fx, id))
+        rc = ox_err_set(err, OX_EUSAGE, "this document is here already");
+    if (!rc && ev.doc.text && ev.doc.name) {
+        const char *kept = ev.doc.text;
+        effects_event(fx, &ev);
+        rc = effects_count_doc(fx, id, kept, n, err);
+        if (fx->st && fx->n_docs > 0) fx->doc[fx->n_docs - 1].is_reading_in = true;
+    }
+    cite_index_free(ev.doc.index); /* left empty if it was taken over */
+    ox_free(ev.doc.text);
+    ox_free(ev.doc.name);
+    buf_deinit(&name);
+    return rc;
+}
+
+void effects_document(struct effects *fx, struct ingest *in) {
+    ox_err failed = {0};
+    if (take_document(fx, in, &failed)) effects_fail(fx, &failed);
+    ingest_deinit(in);
+}
+
+static int add_file(struct effects *fx, const char *path, ox_err *err) {
+    struct ingest in = {0};
+    const struct ingest_opts opts = {.stop_fd = -1};
+    int rc = ingest_open(path, &opts, &in, err);
+    if (!rc) rc = take_document(fx, &in, err);
+    ingest_deinit(&in);
+    return rc;
+}
+
+static int add_paste(struct effects *fx, const struct effect *e, ox_err *err) {
+    struct buf raw = {0};
+    struct ingest in = {0};
+    const struct ingest_opts opts = {.stop_fd = -1, .kind = "text"};
+    int rc = buf_add(&raw, e->text, e->n, err);
+    if (!rc) rc = ingest_bytes(&raw, "pasted text", &opts, &in, err);
+    if (!rc) rc = take_document(fx, &in, err);
+    ingest_deinit(&in);
+    buf_deinit(&raw);
+    return rc;
+}
+
+static int export_markdown(const struct chat *tree, int64_t leaf, const char *title,
+                           struct buf *out, ox_err *err) {
+    struct chat_node **path = NULL;
+    size_t n = 0;
+    int rc = chat_path(tree, leaf, &path, &n, err);
+    if (!rc) rc = buf_printf(out, err, "# %s\n", title);
+    for (size_t i = 0; i < n && !rc; i++) {
+        const char *who = path[i]->role == OX_ROLE_USER     ? "you"
+                          : path[i]->role == OX_ROLE_SYSTEM ? "system"
+                                                            : "oxbow";
+        rc = buf_printf(out, err, "\n## %s\n\n", who);
+        if (!rc && path[i]->text) rc = buf_add(out, path[i]->text, path[i]->n_bytes, err);
+        if (!rc) rc = buf_putc(out, '\n', err);
+    }
+    ox_free(path);
+    return rc;
+}
+
+static int export_chat(struct effects *fx, const struct effect *e, ox_err *err) {
+    struct chat tree = {0};
+    struct store_chat row = {0};
+    struct buf out = {0};
+    char name[64];
+    if (!fx->st || !e->id) return ox_err_set(err, OX_ENOTFOUND, "this session is not saved yet");
+    int rc = store_chat_get(fx->st, e->id, &row, err);
+    if (!rc) rc = store_msg_tree(fx->st, e->id, add_row, &tree, err);
+    if (!rc) rc = export_markdown(&tree, row.leaf, row.title, &out, err);
+    snprintf(name, sizeof name, "oxbow-%.4s.md", row.uid);
+    const char *path = e->text ? e->text : name;
+    int fd = rc ? -1 : open(path, O_WRONLY | O_CREAT | O_EXCL, 0666); /* the user's umask decides */
+    if (!rc && fd < 0) rc = ox_err_set(err, OX_EIO, "%.200s: %s", path, strerror(errno));
+    if (fd >= 0 && write(fd, buf_str(&out), out.n) != (ssize_t)out.n)
+        rc = ox_err_set(err, OX_EIO, "%.200s: %s", path, strerror(errno));
+    if (fd >= 0 && close(fd)) rc = ox_err_set(err, OX_EIO, "%.200s: %s", path, strerror(errno));
+    if (!rc) effects_notice(fx, false, "written to %s", path);
+    chat_deinit(&tree);
+    buf_deinit(&out);
+    return rc;
+}
+
+/* ---- editor -------------------------------------------------------------------------------------
+ */
+
+static int write_file(const char *path, const char *s, size_t n, ox_err *err) {
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    bool ok = fd >= 0 && write(fd, s, n) == (ssize_t)n;
+    int failed = errno;
+    if (fd >= 0) close(fd);
+    return ok ? 0 : ox_err_set(err, OX_EIO, "cannot write %.200s: %s", path, strerror(failed));
+}
+
+static int read_back(struct effects *fx, const char *path, ox_err *err) {
+    struct buf text = {0};
+    int fd = open(path, O_RDONLY);
+    int rc = fd < 0 ? ox_err_set(err, OX_EIO, "cannot read %.200s back: %s", path, strerror(errno))
+                    : ingest_read(fd, -1, path, &text, err);
+    if (fd >= 0) close(fd);
+    while (text.n > 0 && text.p[text.n - 1] == '\n')
+        buf_cut(&text, text.n - 1); /* editors end files with one */
+    struct event ev = {.kind = EV_EDITED, .text = buf_str(&text), .n = text.n};
+    if (!rc) effects_event(fx, &ev);
+    buf_deinit(&text);
+    return rc;
+}
+
+/* A failed editor keeps the text: the event comes only after a good exit. */
+static int edit_outside(struct effects *fx, const struct effect *e, ox_err *err) {
+    char folder[] = "/tmp/oxbow-XXXXXX", path[64];
+    const char *editor = fx->conf->editor ? fx->conf->editor : "vi";
+    if (!mkdtemp(folder))
+        return ox_err_set(err, OX_EIO, "cannot make a private folder: %s", strerror(errno));
+    snprintf(path, sizeof path, "%s/question.md", folder);
+    int rc = write_file(path, e->text, e->n, err);
+    if (!rc) {
+        const char *const argv[] = {editor, path, NULL};
+        term_pause(fx->term);
+        rc = child_wait(argv, err);
+        term_resume(fx->term);
+    }
+    if (!rc) rc = read_back(fx, path, err);
+    unlink(path);
+    rmdir(folder);
+    return rc;
+}
+
+/* ---- the rest -----------------------------------------------------------------------------------
+ */
+
+static int set_value(struct effects *fx, const char *pair, ox_err *err) {
+    char key[32] = {0};
+    size_t n = strcspn(pair, " =");
+    const char *value = pair + n + strspn(pair + n, " =");
+    if (n >= sizeof key || !*value)
+        return ox_err_set(err, OX_EUSAGE, "/set KEY VALUE, like /set temperature 0.4");
+    memcpy(key, pair, n);
+    for (char *p = key; *p; p++)
+        if (*p == '-') *p = '_';
+    if (strcmp(key, "think") == 0) {
+        fx->conf->no_think = strcmp(value, "off") == 0;
+        effects_notice(fx, false, "thoughts are %s", fx->conf->no_think ? "off" : "on");
+        return 0;
+    }
+    int rc = conf_set(fx->conf, key, value, "/set", err);
+    if (!rc) effects_notice(fx, false, "%s is %s from the next answer on", key, value);
+    return rc;
+}
+
+static int set_system(struct effects *fx, const struct effect *e, ox_err *err) {
+    if (!e->text) {
+        effects_notice(fx, false, fx->system.n ? "system: %.200s" : "no system prompt",
+                       buf_str(&fx->system));
+        return 0;
+    }
+    buf_cut(&fx->system, 0);
+    int rc = buf_add(&fx->system, e->text, e->n, err);
+    if (!rc)
+        effects_notice(fx, false,
+                       "the system prompt holds from the next answer on; everything is read again");
+    return rc;
+}
+
+static int set_model(struct effects *fx, const struct effect *e, ox_err *err) {
+    if (!e->text) {
+        effects_notice(fx, false, "%s on %s", fx->s->model.name, fx->s->model.backend);
+        return 0;
+    }
+    if (fx->answer.job)
+        return ox_err_set(err, OX_EBUSY, "an answer is being written; Esc stops it first");
+    struct work job = {
+        .kind = WORK_LOAD, .id = ++fx->next_job, .text = ox_strdup(e->text, "model", err)};
+    struct event ev = {.kind = EV_LOADING, .text = e->text};
+    if (!job.text) return OX_ENOMEM;
+    fx->info = NULL;
+    effects_event(fx, &ev);
+    return worker_send(fx->w, &job, err);
+}
+
+static int use_prompt(struct effects *fx, const char *name, ox_err *err) {
+    const char *text = prompt_builtin(name);
+    if (!text) {
+        ox_err_set(err, OX_ENOTFOUND, "no prompt is called \"%.60s\"", name);
+        return ox_err_fix(err, "there is %s",
+                          prompt_builtin_name(0) ? prompt_builtin_name(0) : "none in this build");
+    }
+    struct event ev = {.kind = EV_EDITED, .text = text, .n = strlen(text)};
+    effects_event(fx, &ev);
+    return 0;
+}
+
+static int copy(struct effects *fx, const struct effect *e, ox_err *err) {
+    size_t n = 0;
+    for (size_t i = 0; i < e->n; i++)
+        n += ((unsigned char)e->text[i] & 0xC0) != 0x80;
+    int rc = term_copy(fx->term, e->text, e->n, err);
+    if (!rc) effects_notice(fx, false, "copied %zu characters (OSC 52)", n);
+    return rc;
+}
+
+static void suspend(struct effects *fx) {
+    term_pause(fx->term);
+    kill(0, SIGSTOP); /* the whole group, as the terminal's own Ctrl-Z does; goes on at SIGCONT */
+    term_resume(fx->term);
+}
+
+static int run(struct effects *fx, const struct effect *e, ox_err *err) {
+    switch (e->kind) {
+    case FX_NONE:
+    case FX_QUIT: return 0;
+    case FX_REDRAW: term_set_theme(fx->term, theme_find(fx->s->theme)); return 0;
+    case FX_SUSPEND: suspend(fx); return 0;
+    case FX_BELL:
+        if (fx->conf->bell) term_bell(fx->term);
+        return 0;
+    case FX_COPY: return copy(fx, e, err);
+    case FX_EDITOR: return edit_outside(fx, e, err);
+    case FX_ASK: effects_ask(fx, e); return 0;
+    case FX_STOP:
+        if (fx->w) worker_cancel(fx->w);
+        return 0;
+    case FX_DRAFT:
+        return fx->st ? store_draft_put(fx->st, fx->s->uid[0] ? fx->s->uid : "new", e->text, e->n,
+                                        (size_t)e->id, err)
+                      : 0;
+    case FX_HISTORY:
+        return fx->st && e->n < 65536 ? store_input_add(fx->st, fx->s->chat_id, e->text, err) : 0;
+    case FX_LIST: return list_sessions(fx, err);
+    case FX_PREVIEW: return preview(fx, e->id, err);
+    case FX_OPEN: return open_named(fx, e, err);
+    case FX_NEW: return new_session(fx, false);
+    case FX_RENAME:
+    case FX_DELETE:
+    case FX_PIN:
+    case FX_FORK:
+    case FX_BRANCH: return e->kind == FX_BRANCH && !fx->st ? 0 : change_session(fx, e, err);
+    case FX_EXPORT: return export_chat(fx, e, err);
+    case FX_FILE: return add_file(fx, e->text, err);
+    case FX_PASTE_DOC: return add_paste(fx, e, err);
+    case FX_SYSTEM: return set_system(fx, e, err);
+    case FX_SET: return set_value(fx, e->text, err);
+    case FX_MODEL: return set_model(fx, e, err);
+    case FX_PROMPT: return use_prompt(fx, e->text, err);
+    }
+    return 0;
+}
+
+void effects_do(struct effects *fx, enum effect_kind kind, int64_t id, const char *text) {
+    ox_err failed = {0};
+    struct effect e = {.kind = kind, .id = id};
+    if (text) e.text = ox_strdup(text, "effect", &failed);
+    e.n = e.text ? strlen(e.text) : 0;
+    if (failed.code || run(fx, &e, &failed)) effects_fail(fx, &failed);
+    ox_free(e.text);
+}
+
+void effects_event(struct effects *fx, struct event *ev) {
+    struct effect_list list = {0};
+    ox_err err = {0};
+    ev->now = effects_clock();
+    update(fx->s, ev, &list, &err);
+    for (size_t i = 0; i < list.n;
+         i++) { /* an effect may come back here with an event of its own */
+        ox_err failed = {0};
+        if (run(fx, &list.v[i], &failed)) effects_fail(fx, &failed);
+    }
+    effect_list_deinit(&list);
+}
+
+/* ---- life ---------------------------------------------------------------------------------------
+ */
+
+int effects_open_store(struct effects *fx, ox_err *err) {
+    if (!fx->conf->save) return 0;
+    ox_err e = {0};
+    int rc = store_open(fx->conf->db, false, &fx->st, &e);
+    if (rc == OX_EDB) {
+        if (err) *err = e;
+        return ox_err_wrap(err, rc, "open the database");
+    }
+    if (rc)
+        effects_notice(fx, true, "NOT SAVED: %s", e.what);
+    else if (store_is_read_only(fx->st))
+        effects_notice(fx, true, "NOT SAVED: the database is read-only");
+    else if (store_note(fx->st)[0])
+        effects_notice(fx, false, "%s", store_note(fx->st));
+    return 0;
+}
+
+int effects_start_engine(struct effects *fx, ox_err *err) {
+    const struct config *c = fx->conf;
+    struct worker_opts opts = {.engine = {.model_dir = c->model,
+                                          .backend = c->backend,
+                                          .kv = c->kv,
+                                          .n_threads = (int)c->threads,
+                                          .max_tokens = (uint32_t)c->ctx}};
+    int rc = worker_start(&opts, &fx->w, err);
+    if (rc) return rc;
+    struct work load = {.kind = WORK_LOAD, .id = ++fx->next_job};
+    struct event ev = {.kind = EV_LOADING, .text = c->model ? c->model : "oxbow-mini"};
+    effects_event(fx, &ev);
+    return worker_send(fx->w, &load, err);
+}
+
+bool effects_idle(struct effects *fx) {
+    for (size_t i = 0; i < fx->n_docs && fx->st; i++) {
+        struct fx_doc *d = &fx->doc[i];
+        bool ready = false;
+        ox_err e = {0};
+        if (!d->is_reading_in) continue;
+        if (store_doc_step(fx->st, d->id, &ready, NULL, &e)) {
+            d->is_reading_in = false;
+            effects_fail(fx, &e);
+        } else if (ready) {
+            d->is_reading_in = false;
+            const struct open_doc *open = effects_find_doc(fx, d->id);
+            if (open && d->tok.n > 0)
+                store_doc_tokens_put(fx->st, d->id, 0, open->d.n_bytes, d->tok.v, d->tok.n, NULL);
+        }
+        return true;
+    }
+    return false;
+}
+
+void effects_close(struct effects *fx) {
+    if (fx->w) worker_cancel(fx->w);
+    effects_news(fx);
+    worker_stop(fx->w);
+    if (fx->st && fx->s->chat_id && fx->is_locked) store_chat_unlock(fx->st, fx->s->chat_id);
+    store_close(fx->st);
+    effects_forget_docs(fx);
+    ox_free(fx->doc);
+    ox_free(fx->waiting.text);
+    ox_free(fx->answer.tok.v);
+    buf_deinit(&fx->answer.text);
+    buf_deinit(&fx->answer.thought);
+    buf_deinit(&fx->system);
+    effect_list_deinit(&fx->list);
+    *fx = (struct effects){0};
+}

@@ -1,0 +1,79 @@
+/* effects.h - carries out what update() asked for: database, engine, files, terminal.
+ *
+ * The other half of core/event.h. Everything that answers later (engine news, a document being read
+ * in) comes back as an event. effects.c has sessions, files and the terminal; effects_ask.c the
+ * engine's side and what is kept of an answer while it streams. UI thread. */
+#ifndef EFFECTS_H
+#define EFFECTS_H
+
+#include "app/config.h"
+#include "app/core/state.h"
+#include "app/core/thought.h"
+#include "app/ingest.h"
+#include "app/store/store.h"
+#include "app/ui/term.h"
+#include "app/worker.h"
+
+struct fx_doc { /* the engine's side of a document of the state */
+    int64_t id;
+    struct ox_tokens tok;
+    uint64_t job;       /* ENCODE that counts it; 0: done */
+    bool is_reading_in; /* store_doc_step goes on */
+};
+
+struct fx_answer { /* the answer that is being made */
+    uint64_t job;  /* 0: none */
+    int64_t id;    /* of the message */
+    struct ox_sampling how;
+    struct thought split;
+    struct buf text, thought; /* not in the database yet */
+    struct ox_tokens tok;     /* all */
+    size_t n_saved_tok;
+    double saved_at;
+};
+
+struct effects {
+    struct config *conf;
+    term *term;
+    struct app_state *s;
+    struct effect_list list;
+    store *st; /* NULL: nothing is saved */
+    worker *w;
+    const struct ox_info *info;
+    uint64_t next_job;
+    struct buf system; /* of sessions to come */
+    struct fx_doc *doc;
+    size_t n_docs, cap_docs;
+    struct fx_answer answer;
+    struct effect waiting; /* FX_ASK before the model was loaded */
+    bool is_locked;        /* the session is ours to write */
+    double model_wall_s;   /* when loading began */
+};
+
+double effects_clock(void); /* seconds; starts as the time of day, then only grows */
+/* Event into update, then whatever it asked for; again until nothing is left. */
+void effects_event(struct effects *fx, struct event *ev);
+/* One effect from outside of update: what the command line asked for. */
+void effects_do(struct effects *fx, enum effect_kind kind, int64_t id, const char *text);
+void effects_document(struct effects *fx,
+                      struct ingest *in); /* for the next question; in is emptied */
+void effects_news(struct effects *fx);    /* all that waits in the worker's queue */
+bool effects_idle(struct effects *fx);    /* a slice of work; true: there is more */
+
+/* ---- life, in this order ---- */
+int effects_open_store(struct effects *fx,
+                       ox_err *err); /* a database that fails is a notice, nothing is saved */
+int effects_start_engine(struct effects *fx, ox_err *err); /* loading goes on in its thread */
+void effects_close(struct effects *fx);
+
+/* ---- between the two files ---- */
+void effects_ask(struct effects *fx, const struct effect *e);
+void effects_forget_docs(struct effects *fx);
+int effects_count_doc(struct effects *fx, int64_t id, const char *text, size_t n, ox_err *err);
+void effects_fail(struct effects *fx,
+                  const ox_err *e); /* an effect failed: shown, nothing else happens */
+void effects_notice(struct effects *fx, bool stays, const char *fmt, ...) OX_PRINTF(3, 4);
+void effects_usage(struct effects *fx);
+struct open_doc *effects_find_doc(struct effects *fx, int64_t id);
+
+#endif

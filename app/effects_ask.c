@@ -1,0 +1,373 @@
+/* effects_ask.c - a question becomes a prompt and a job; news of the engine become events and rows
+ * of the database. See effects.h. Transactions T1 to T3 are those of docs/STORE.md section 4. */
+#include "app/effects.h"
+
+#include "app/core/prompt.h"
+#include "app/core/text.h"
+#include "app/store/docs.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { PART_TOKENS = 32, TITLE_CELLS = 60 };
+static const double PART_S = 0.5;
+
+/* ---- prompt -------------------------------------------------------------------------------------
+ */
+
+static const struct fx_doc *doc_of(const struct effects *fx, int64_t id) {
+    for (size_t i = 0; i < fx->n_docs; i++)
+        if (fx->doc[i].id == id) return &fx->doc[i];
+    return NULL;
+}
+
+static int add_documents(struct effects *fx, struct prompt *p, const struct chat_node *node,
+                         ox_err *err) {
+    int rc = 0;
+    for (size_t i = 0; i < node->n_docs && !rc; i++) {
+        const struct chat_doc *part = &node->docs[i];
+        const struct open_doc *d = effects_find_doc(fx, part->doc);
+        const struct fx_doc *known = doc_of(fx, part->doc);
+        if (!d) continue; /* deleted since: the question stands without it */
+        size_t to = part->to && part->to <= d->d.n_bytes ? part->to : d->d.n_bytes,
+               from = part->from < to ? part->from : 0;
+        bool whole = from == 0 && to == d->d.n_bytes && known && known->tok.n > 0;
+        rc = prompt_document(p, d->d.text + from, to - from, whole ? known->tok.v : NULL,
+                             whole ? known->tok.n : 0, err);
+    }
+    return rc;
+}
+
+static int build_prompt(struct effects *fx, int64_t leaf, struct prompt *p, ox_err *err) {
+    struct chat_node **path = NULL;
+    size_t n = 0;
+    int rc = chat_path(&fx->s->chat, leaf, &path, &n, err);
+    bool has_system = !rc && n > 0 && path[0]->role == OX_ROLE_SYSTEM;
+    if (!rc && !has_system && fx->system.n > 0)
+        rc = prompt_system(p, fx->system.p, fx->system.n, err);
+    for (size_t i = 0; i < n && !rc; i++) {
+        const struct chat_node *node = path[i];
+        const char *text = node->text ? node->text : "";
+        switch (node->role) {
+        case OX_ROLE_SYSTEM: rc = prompt_system(p, text, node->n_bytes, err); break;
+        case OX_ROLE_USER:
+            rc = add_documents(fx, p, node, err);
+            if (!rc) rc = prompt_user(p, text, node->n_bytes, err);
+            break;
+        case OX_ROLE_ASSISTANT:
+            rc = prompt_assistant(p, text, node->n_bytes, node->tok, node->n_tok, err);
+            break;
+        case OX_ROLE_NONE: break;
+        }
+    }
+    ox_free(path);
+    return rc;
+}
+
+/* ---- saving -------------------------------------------------------------------------------------
+ */
+
+/* Nothing more is kept; the row says so from now on. */
+static void give_up(struct effects *fx, const ox_err *e) {
+    effects_notice(fx, true, "NOT SAVED: %s", e->what);
+    store_close(fx->st);
+    fx->st = NULL;
+}
+
+static void tell_saved(struct effects *fx, int64_t chat, int64_t from, int64_t to) {
+    struct event ev = {.kind = EV_SAVED, .id = from, .id2 = to};
+    struct store_chat row = {0};
+    if (store_chat_get(fx->st, chat, &row, NULL) == 0) {
+        ev.chat.id = row.id;
+        memcpy(ev.chat.uid, row.uid, sizeof ev.chat.uid);
+        memcpy(ev.chat.title, row.title, sizeof ev.chat.title);
+        ev.chat.is_pinned = row.pinned;
+    }
+    effects_event(fx, &ev);
+}
+
+static int start_session(struct effects *fx, const struct chat_node *question, int64_t *chat,
+                         ox_err *err) {
+    *chat = fx->s->chat_id;
+    if (*chat && fx->is_locked) return 0;
+    if (*chat) return store_chat_lock(fx->st, *chat, err);
+    struct buf title = {0};
+    const char *text = question->text ? question->text : "";
+    int rc = text_brief(&title, text, strcspn(text, "\n"), TITLE_CELLS, err);
+    if (!rc) rc = store_chat_new(fx->st, buf_str(&title), chat, err);
+    if (!rc) rc = store_chat_lock(fx->st, *chat, err);
+    buf_deinit(&title);
+    return rc;
+}
+
+static int start_run(struct effects *fx, int64_t answer, ox_err *err) {
+    char json[256];
+    const struct ox_sampling *how = &fx->answer.how;
+    snprintf(json, sizeof json,
+             "{\"temperature\":%g,\"top_p\":%g,\"top_k\":%d,\"min_p\":%g,\"repeat_penalty\":%g}",
+             (double)how->temperature, (double)how->top_p, how->top_k, (double)how->min_p,
+             (double)how->repeat);
+    const struct store_run run = {fx->info->backend, json, fx->info->numerics, how->seed};
+    return store_run_start(fx->st, answer, &run, err);
+}
+
+/* T1: session if new, question if new, open answer. Ids of the tree follow after the commit. */
+static void save_turn(struct effects *fx, int64_t question_id, int64_t answer_id) {
+    struct chat *c = &fx->s->chat;
+    const struct chat_node *question = chat_find(c, question_id), *answer = chat_find(c, answer_id);
+    ox_err e = {0};
+    int64_t chat = 0, question_row = question_id, answer_row = 0;
+    if (!fx->st || !question || !answer) return;
+    int rc = store_begin(fx->st, &e);
+    if (!rc) {
+        rc = start_session(fx, question, &chat, &e);
+        if (!rc && question_id < 0) rc = store_msg_add(fx->st, chat, question, &question_row, &e);
+        struct chat_node row = *answer; /* borrowed for the call, below the saved question */
+        row.parent = question_row;
+        if (!rc) rc = store_msg_add(fx->st, chat, &row, &answer_row, &e);
+        if (!rc) rc = start_run(fx, answer_row, &e);
+        if (!rc) rc = store_draft_put(fx->st, fx->s->uid[0] ? fx->s->uid : "new", "", 0, 0, &e);
+        rc = store_end(fx->st, rc, &e);
+    }
+    if (rc) {
+        give_up(fx, &e);
+        return;
+    }
+    fx->is_locked = true;
+    if (question_id < 0) tell_saved(fx, chat, question_id, question_row);
+    tell_saved(fx, chat, answer_id, answer_row);
+    fx->answer.id = answer_row;
+}
+
+/* T2: what came since the last part. */
+static void save_part(struct effects *fx, bool flush) {
+    struct fx_answer *a = &fx->answer;
+    size_t n_tok = a->tok.n - a->n_saved_tok;
+    double now = effects_clock();
+    if (!flush && n_tok < PART_TOKENS && now - a->saved_at < PART_S) return;
+    if (fx->st && (n_tok > 0 || a->text.n > 0 || a->thought.n > 0)) {
+        struct chat_node more = {.text = a->text.p,
+                                 .n_bytes = a->text.n,
+                                 .thought = a->thought.p,
+                                 .n_thought = a->thought.n,
+                                 .tok = n_tok ? a->tok.v + a->n_saved_tok : NULL,
+                                 .n_tok = n_tok};
+        ox_err e = {0};
+        if (store_msg_extend(fx->st, a->id, &more, &e)) give_up(fx, &e);
+    }
+    buf_cut(&a->text, 0);
+    buf_cut(&a->thought, 0);
+    a->n_saved_tok = a->tok.n;
+    a->saved_at = now;
+}
+
+/* T3 */
+static void save_finish(struct effects *fx, enum chat_end end, const struct chat_ledger *cost) {
+    static const char *const stops[] = {"open", "eos", "user", "length", "crashed", "error"};
+    ox_err e = {0};
+    if (fx->st && fx->answer.id > 0 &&
+        store_msg_finish(fx->st, fx->answer.id, end, cost, stops[end], &e))
+        give_up(fx, &e);
+}
+
+static void drop_answer(struct effects *fx) {
+    buf_deinit(&fx->answer.text);
+    buf_deinit(&fx->answer.thought);
+    ox_free(fx->answer.tok.v);
+    fx->answer = (struct fx_answer){0};
+}
+
+/* ---- asking -------------------------------------------------------------------------------------
+ */
+
+static void fail_answer(struct effects *fx, const ox_err *e) {
+    struct event ev = {.kind = EV_FAILED, .err = *e};
+    const struct chat_ledger none = {0};
+    bool stopped = e->code == OX_ECANCELLED;
+    save_part(fx, true);
+    save_finish(fx, stopped ? CHAT_STOPPED : CHAT_FAILED, &none);
+    drop_answer(fx);
+    effects_event(fx, &ev);
+}
+
+static void send_job(struct effects *fx, int64_t leaf, const char *seed, enum ox_reply reply) {
+    ox_err e = {0};
+    struct fx_answer *a = &fx->answer;
+    struct work job = {
+        .kind = WORK_ANSWER, .id = ++fx->next_job, .reply = reply, .keep = fx->conf->save};
+    job.how = a->how;
+    if (seed) job.how.seed = a->how.seed = strtoull(seed, NULL, 10);
+    job.max_new_tokens =
+        fx->conf->max_new > 0 ? (size_t)fx->conf->max_new : fx->info->default_reply_tokens;
+    job.leaf = leaf;
+    job.answer = a->id;
+    snprintf(job.chat_uid, sizeof job.chat_uid, "%s", fx->s->uid);
+    a->job = job.id;
+    a->split.inside = fx->info->thinks && reply == OX_REPLY_OPEN;
+    a->saved_at = effects_clock();
+    int rc = build_prompt(fx, leaf, &job.prompt, &e);
+    if (rc)
+        work_deinit(&job);
+    else
+        rc = worker_send(fx->w, &job, &e);
+    if (rc) fail_answer(fx, &e);
+}
+
+void effects_ask(struct effects *fx, const struct effect *e) {
+    if (!fx->info) { /* the model is still loading: the question is kept and goes then */
+        ox_free(fx->waiting.text);
+        fx->waiting = *e;
+        fx->waiting.text = e->text ? ox_strdup(e->text, "seed", NULL) : NULL;
+        return;
+    }
+    drop_answer(fx);
+    fx->answer.id = e->id2;
+    fx->answer.how = conf_sampling(fx->conf, &fx->info->defaults);
+    save_turn(fx, e->id, e->id2);
+    const struct chat_node *answer = chat_find(&fx->s->chat, fx->answer.id);
+    send_job(fx, answer ? answer->parent : e->id, e->text,
+             fx->conf->no_think ? OX_REPLY_NO_THINK : OX_REPLY_OPEN);
+}
+
+/* ---- news ---------------------------------------------------------------------------------------
+ */
+
+static void take_loaded(struct effects *fx) {
+    fx->info = worker_info(fx->w);
+    if (!fx->info) return;
+    const struct ox_info *i = fx->info;
+    struct event ev = {
+        .kind = EV_LOADED,
+        .model = {.limit = i->max_tokens, .trained = i->trained_tokens, .thinks = i->thinks}};
+    snprintf(ev.model.name, sizeof ev.model.name, "%s", i->name);
+    snprintf(ev.model.backend, sizeof ev.model.backend, "%s", i->backend);
+    const struct store_model m = {.source = fx->conf->model ? "folder" : "embedded",
+                                  .name = i->name,
+                                  .location = fx->conf->model,
+                                  .weights = i->weights,
+                                  .template_id = i->template_id,
+                                  .vocab = i->vocab};
+    ox_err e = {0};
+    if (fx->st && store_model_use(fx->st, &m, &e)) give_up(fx, &e);
+    effects_event(fx, &ev);
+    if (i->note && i->note[0]) effects_notice(fx, false, "%s", i->note);
+    if (fx->waiting.kind == FX_NONE) return;
+    struct effect asked = fx->waiting;
+    fx->waiting = (struct effect){0};
+    effects_ask(fx, &asked);
+    ox_free(asked.text);
+}
+
+static void take_text(struct effects *fx, const struct news *n) {
+    struct fx_answer *a = &fx->answer;
+    size_t before = a->text.n, thought = a->thought.n;
+    int rc =
+        thought_feed(&a->split, n->text ? n->text : "", n->n_bytes, &a->thought, &a->text, NULL);
+    (void)thought;
+    if (!rc) rc = ox_grow(&a->tok.v, &a->tok.cap, a->tok.n + n->tok.n, sizeof *a->tok.v, NULL);
+    if (rc) return;
+    if (n->tok.n) memcpy(a->tok.v + a->tok.n, n->tok.v, n->tok.n * sizeof *n->tok.v);
+    a->tok.n += n->tok.n;
+    struct event ev = {.kind = EV_TEXT,
+                       .text = a->text.n > before ? a->text.p + before : "",
+                       .n = a->text.n - before,
+                       .number = n->tok.n};
+    effects_event(fx, &ev);
+    save_part(fx, false);
+}
+
+static void take_done(struct effects *fx, const struct news *n) {
+    struct fx_answer *a = &fx->answer;
+    thought_end(&a->split, &a->thought, NULL);
+    save_part(fx, true);
+    save_finish(fx, n->end, &n->ledger);
+    struct event ev = {.kind = EV_DONE, .end = n->end, .ledger = n->ledger, .tok = a->tok};
+    a->tok = (struct ox_tokens){0};
+    drop_answer(fx);
+    effects_event(fx, &ev);
+    ox_free(ev.tok.v);
+    effects_usage(fx);
+}
+
+static void take_counted(struct effects *fx, struct news *n) {
+    for (size_t i = 0; i < fx->n_docs; i++) {
+        struct fx_doc *d = &fx->doc[i];
+        if (d->job != n->id || d->job == 0) continue;
+        d->job = 0;
+        if (n->kind != NEWS_DONE) continue;
+        ox_free(d->tok.v);
+        d->tok = n->tok;
+        n->tok = (struct ox_tokens){0};
+        const struct open_doc *open = effects_find_doc(fx, d->id);
+        if (fx->st && open && d->id > 0 && !d->is_reading_in)
+            store_doc_tokens_put(fx->st, d->id, 0, open->d.n_bytes, d->tok.v, d->tok.n, NULL);
+        struct event ev = {.kind = EV_COUNTED, .id = d->id, .number = d->tok.n};
+        effects_event(fx, &ev);
+    }
+}
+
+static void take_one(struct effects *fx, struct news *n) {
+    bool is_answer = fx->answer.job != 0 && n->id == fx->answer.job;
+    switch (n->kind) {
+    case NEWS_NONE: break;
+    case NEWS_LOADED: take_loaded(fx); break;
+    case NEWS_PROGRESS:
+        if (is_answer) {
+            struct event ev = {
+                .kind = EV_PROGRESS, .plan = n->plan, .number = n->n_done, .number2 = n->n_prompt};
+            effects_event(fx, &ev);
+        }
+        break;
+    case NEWS_TEXT:
+        if (is_answer) take_text(fx, n);
+        break;
+    case NEWS_DONE:
+        if (is_answer)
+            take_done(fx, n);
+        else
+            take_counted(fx, n);
+        break;
+    case NEWS_FAILED:
+        if (is_answer)
+            fail_answer(fx, &n->err);
+        else if (n->err.code != OX_ECANCELLED)
+            effects_fail(fx, &n->err);
+        take_counted(fx, n);
+        break;
+    }
+}
+
+void effects_news(struct effects *fx) {
+    struct news n;
+    while (fx->w && worker_next(fx->w, &n)) {
+        take_one(fx, &n);
+        news_deinit(&n);
+    }
+}
+
+/* ---- documents ----------------------------------------------------------------------------------
+ */
+
+void effects_forget_docs(struct effects *fx) {
+    for (size_t i = 0; i < fx->n_docs; i++)
+        ox_free(fx->doc[i].tok.v);
+    fx->n_docs = 0;
+}
+
+int effects_count_doc(struct effects *fx, int64_t id, const char *text, size_t n, ox_err *err) {
+    int rc = ox_grow(&fx->doc, &fx->cap_docs, fx->n_docs + 1, sizeof *fx->doc, err);
+    if (rc) return rc;
+    struct fx_doc *d = &fx->doc[fx->n_docs++];
+    *d = (struct fx_doc){.id = id};
+    if (fx->st && id > 0 && fx->info &&
+        store_doc_tokens_get(fx->st, id, 0, n, &d->tok, NULL) == 0 && d->tok.n > 0) {
+        struct event ev = {.kind = EV_COUNTED, .id = id, .number = d->tok.n};
+        effects_event(fx, &ev);
+        return 0;
+    }
+    struct work job = {.kind = WORK_ENCODE, .id = ++fx->next_job, .n_bytes = n};
+    job.text = ox_memdup(text, n, "document to count", err);
+    d->job = job.id;
+    return job.text ? worker_send(fx->w, &job, err) : OX_ENOMEM;
+}

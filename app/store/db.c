@@ -357,11 +357,34 @@ static int set_pragmas(struct db *db, const struct db_opts *how, bool fresh, ox_
     return db_exec(db, sql, err);
 }
 
+static bool can_read(sqlite3 *sq) {
+    int rc = sqlite3_exec(sq, "SELECT count(*) FROM sqlite_schema", NULL, NULL, NULL) & 0xff;
+    return rc != SQLITE_CANTOPEN && rc != SQLITE_READONLY && rc != SQLITE_IOERR;
+}
+
+/* A reader cannot make the -shm file that a database with a log asks for. If there is none, the
+ * file itself is all there is, and `immutable` reads it as it lies. */
+int db_open_reading(const char *path, sqlite3 **out) {
+    char uri[4200], *at = uri + snprintf(uri, sizeof uri, "file:");
+    int flags = SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+    int rc = sqlite3_open_v2(path, out, flags, NULL);
+    if (rc || can_read(*out)) return rc;
+    for (const char *p = path; *p && at < uri + sizeof uri - 32; p++) {
+        if (strchr("?#%", *p))
+            at += snprintf(at, 4, "%%%02x", (unsigned char)*p);
+        else
+            *at++ = *p;
+    }
+    snprintf(at, (size_t)(uri + sizeof uri - at), "?immutable=1");
+    sqlite3_close_v2(*out);
+    return sqlite3_open_v2(uri, out, flags | SQLITE_OPEN_URI, NULL);
+}
+
 static int open_file(struct db *db, const struct db_opts *how, ox_err *err) {
-    int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
-                (db->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE);
+    int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | SQLITE_OPEN_READWRITE;
     if (db->in_memory) flags |= SQLITE_OPEN_CREATE;
-    int rc = sqlite3_open_v2(how->path, &db->sq, flags, NULL);
+    int rc = db->read_only ? db_open_reading(how->path, &db->sq)
+                           : sqlite3_open_v2(how->path, &db->sq, flags, NULL);
     if (!db->sq) return ox_err_set(err, OX_ENOMEM, "not enough memory for the %s", db->what);
     if (rc) return db_error(db, rc, "open", err);
     sqlite3_busy_timeout(db->sq, how->busy_ms);
@@ -371,27 +394,6 @@ static int open_file(struct db *db, const struct db_opts *how, ox_err *err) {
     /* Until the file is known to be ours, closing must not move its log into it. */
     sqlite3_db_config(db->sq, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     return 0;
-}
-
-/* A read-only folder cannot get the -shm file that reading a log needs. Without a log the file
- * itself is all there is, and `immutable` reads it as it lies. */
-static int open_still(struct db *db, ox_err *err) {
-    char uri[4200], *out = uri + snprintf(uri, sizeof uri, "file:");
-    for (const char *p = db->path; *p && out < uri + sizeof uri - 32; p++) {
-        if (strchr("?#%", *p))
-            out += snprintf(out, 4, "%%%02x", (unsigned char)*p);
-        else
-            *out++ = *p;
-    }
-    snprintf(out, (size_t)(uri + sizeof uri - out), "?immutable=1");
-    sqlite3_close_v2(db->sq);
-    db->sq = NULL;
-    int rc = sqlite3_open_v2(
-        uri, &db->sq,
-        SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL);
-    if (!db->sq) return ox_err_set(err, OX_ENOMEM, "not enough memory for the %s", db->what);
-    sqlite3_db_config(db->sq, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-    return rc ? db_error(db, rc, "open", err) : 0;
 }
 
 /* Decides between writing, reading, and a new file. */
@@ -426,10 +428,6 @@ int db_open(const struct db_opts *how, struct db **out, ox_err *err) {
     if (!rc) rc = open_file(db, how, err);
     if (rc) goto out;
     rc = check_owner(db, how, &fresh, err);
-    if (rc == OX_EIO && db->read_only) {
-        rc = open_still(db, err);
-        if (!rc) rc = check_owner(db, how, &fresh, err);
-    }
     if (!rc) rc = set_pragmas(db, how, fresh, err);
     if (rc) goto out;
     sqlite3_db_config(db->sq, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 0, NULL);

@@ -31,6 +31,9 @@ struct store {
 int store_step_begin(store *st, bool soft, bool *own, ox_err *err);
 int store_step_end(store *st, bool own, int rc, ox_err *err);
 
+/* Removes the lock file and the reserve: of a file that nobody else can know yet. */
+void store_unlink_beside(const store *st);
+
 /* ---- search_index.c: the full-text index, kept in the transaction that changes its text
  * ------------ */
 

@@ -102,6 +102,13 @@ static void lay_in_reserve(const store *st) {
     close(fd);
 }
 
+void store_unlink_beside(const store *st) {
+    static const char *const suffixes[] = {".reserve", ".lock"};
+    char path[4200];
+    for (int i = 0; i < 2; i++)
+        if (name_beside(st, suffixes[i], path, sizeof path) == 0) unlink(path);
+}
+
 bool store_make_room(store *st, bool (*relief)(void *user), void *user) {
     char path[4200];
     if (!st->db->disk_full) return false;

@@ -10,7 +10,7 @@
 
 #include <dirent.h>
 
-enum { PAGE_BYTES = 3000, RECORD_BYTES = 5000, ROW_BYTES = 12 };
+enum { PAGE_BYTES = 3000, RECORD_BYTES = 1500, ROW_BYTES = 12 };
 
 struct cache {
     states *s;

@@ -76,32 +76,37 @@ static int check_files(struct folder *f, ox_err *err) {
                       "-m takes a folder with config.json, tokenizer.json and safetensors files");
 }
 
-/* The licence as the card's front matter names it, else by the title of the LICENSE file. */
+/* The value of "license:" in the front matter of a card, or "". */
+static void read_card(const char *text, size_t n, char *out, size_t cap) {
+    static const char key[] = "\nlicense:";
+    out[0] = '\0';
+    if (n < 4 || memcmp(text, "---\n", 4) != 0) return;
+    for (size_t i = 3; i + sizeof key < n && memcmp(text + i, "\n---", 4) != 0; i++) {
+        if (memcmp(text + i, key, sizeof key - 1) != 0) continue;
+        size_t from = i + sizeof key - 1, to;
+        while (from < n && text[from] == ' ')
+            from++;
+        for (to = from; to < n && to - from < cap - 1 && text[to] != '\n' && text[to] != '\r';)
+            to++;
+        snprintf(out, cap, "%.*s", (int)(to - from), text + from);
+        return;
+    }
+}
+
+/* The licence as the card names it, else by the title of the LICENSE file; "" if there is neither.
+ */
 static void find_licence(struct folder *f, char *out, size_t cap) {
+    static const char apache[] = "Apache License";
+    enum { TITLE_BYTES = 400 };
     const unsigned char *text;
     size_t n;
     out[0] = '\0';
-    if (folder_get(f, "README.md", &text, &n, NULL) == 0 && n > 4 &&
-        memcmp(text, "---\n", 4) == 0) {
-        const char key[] = "\nlicense:";
-        for (size_t i = 3; i + sizeof key < n && memcmp(text + i, "\n---", 4) != 0; i++) {
-            if (memcmp(text + i, key, sizeof key - 1) != 0) continue;
-            const char *from = (const char *)text + i + sizeof key - 1;
-            size_t left = n - (i + sizeof key - 1), len = 0;
-            while (left && *from == ' ')
-                from++, left--;
-            while (len < left && from[len] != '\n' && from[len] != '\r')
-                len++;
-            snprintf(out, cap, "%.*s", (int)(len < cap ? len : cap - 1), from);
-            return;
-        }
-    }
-    if (folder_get(f, "LICENSE", &text, &n, NULL) == 0) {
-        static const char apache[] = "Apache License";
-        for (size_t i = 0; i + sizeof apache < n && i < 400 && !out[0]; i++)
-            if (memcmp(text + i, apache, sizeof apache - 1) == 0) snprintf(out, cap, "apache-2.0");
-        if (!out[0]) snprintf(out, cap, "see its file LICENSE");
-    }
+    if (folder_get(f, "README.md", &text, &n, NULL) == 0)
+        read_card((const char *)text, n, out, cap);
+    if (out[0] || folder_get(f, "LICENSE", &text, &n, NULL) != 0) return;
+    snprintf(out, cap, "see its file LICENSE");
+    for (size_t i = 0; i + sizeof apache < n && i < TITLE_BYTES; i++)
+        if (memcmp(text + i, apache, sizeof apache - 1) == 0) snprintf(out, cap, "apache-2.0");
 }
 
 /* "bf16", or "int4 group 64, int8 per row" in the order of the config groups. */
@@ -140,57 +145,82 @@ static int say_tensors(const struct offline *o, ox_err *err) {
     return rc;
 }
 
-static int inspect(struct offline *o, ox_err *err) {
-    const struct ox_config *c = &o->config;
+static int count_params(const struct offline *o, int64_t *out, ox_err *err) {
     struct ox_located *list = NULL;
     size_t n_list = 0;
-    uint64_t n_params = 0, n_bytes = 0, key[2];
-    char licence[80], format[160], hash[33];
-    int rc = weights_locate(&o->tensors, c, &list, &n_list, err);
-    if (!rc) rc = weights_key(&o->tensors, c, key, err);
-    if (!rc && offline_flag(o, "tensors")) rc = say_tensors(o, err);
-    if (rc) goto out;
-    for (size_t i = 0; i < n_list; i++) {
-        uint64_t n = 1;
+    int rc = weights_locate(&o->tensors, &o->config, &list, &n_list, err);
+    *out = 0;
+    for (size_t i = 0; !rc && i < n_list; i++) {
+        int64_t n = 1;
         for (int k = 0; k < list[i].want.n_dims; k++)
-            n *= (uint64_t)list[i].want.dim[k];
-        n_params += n;
+            n *= list[i].want.dim[k];
+        *out += n;
     }
-    for (size_t i = 0; i < o->tensors.n; i++)
-        n_bytes += o->tensors.v[i].n_bytes;
+    ox_free(list);
+    return rc;
+}
+
+static int64_t count_bytes(const struct st_set *s) {
+    int64_t n = 0;
+    for (size_t i = 0; i < s->n; i++)
+        n += (int64_t)s->v[i].n_bytes;
+    return n;
+}
+
+static json_t *build_model(const struct offline *o, int64_t n_params, const char *hash) {
+    const struct ox_config *c = &o->config;
+    char licence[80], format[160];
     find_licence(o->folder, licence, sizeof licence);
     show_format(o, format, sizeof format);
-    show_hash(key[0], key[1], hash);
-
+    json_t *m = json_pack("{s:s, s:o, s:o, s:s, s:s, s:b, s:s}", "event", "model", "name",
+                          text_of(folder_name(o->folder)), "path", text_of(folder_path(o->folder)),
+                          "format", format, "weights", hash, "tied", c->tied, "note", c->note);
     /* Bytes of a position, docs/MODEL.md section 5: KV in bf16; S in f32 and conv state in bf16. */
     int64_t kd = (int64_t)c->n_k_heads * c->k_size, vd = (int64_t)c->n_v_heads * c->v_size;
     int64_t token_bytes = (int64_t)c->n_attn * 2 * c->n_kv_heads * c->head_size * 2;
     int64_t state_bytes = c->n_gdn * (vd * c->k_size * 4 + (c->n_taps - 1) * (2 * kd + vd) * 2);
-    json_t *m = json_pack("{s:s, s:o, s:o, s:s, s:s, s:I, s:I, s:I}", "event", "model", "name",
-                          text_of(folder_name(o->folder)), "path", text_of(folder_path(o->folder)),
-                          "format", format, "weights", hash, "tensors", (json_int_t)o->tensors.n,
-                          "params", (json_int_t)n_params, "bytes", (json_int_t)n_bytes);
-    json_t *more =
-        json_pack("{s:i, s:i, s:i, s:I, s:I, s:I, s:i, s:i, s:i, s:i, s:i, s:i, s:i, s:b}",
-                  "layers", c->n_layers, "linear_layers", c->n_gdn, "attention_layers", c->n_attn,
-                  "hidden", (json_int_t)c->d, "intermediate", (json_int_t)c->f, "vocab",
-                  (json_int_t)c->n_vocab, "heads", c->n_heads, "kv_heads", c->n_kv_heads,
-                  "head_size", c->head_size, "key_heads", c->n_k_heads, "value_heads", c->n_v_heads,
-                  "key_size", c->k_size, "value_size", c->v_size, "tied", c->tied);
-    json_object_update(m, more);
-    json_decref(more);
-    more = json_pack("{s:I, s:I, s:I, s:s}", "trained_tokens", (json_int_t)c->trained_tokens,
-                     "token_bytes", (json_int_t)token_bytes, "state_bytes", (json_int_t)state_bytes,
-                     "note", c->note);
-    json_object_update(m, more);
-    json_decref(more);
+    const struct {
+        const char *key;
+        int64_t v;
+    } numbers[] = {
+        {"tensors", (int64_t)o->tensors.n},
+        {"params", n_params},
+        {"bytes", count_bytes(&o->tensors)},
+        {"layers", c->n_layers},
+        {"linear_layers", c->n_gdn},
+        {"attention_layers", c->n_attn},
+        {"hidden", c->d},
+        {"intermediate", c->f},
+        {"vocab", c->n_vocab},
+        {"heads", c->n_heads},
+        {"kv_heads", c->n_kv_heads},
+        {"head_size", c->head_size},
+        {"key_heads", c->n_k_heads},
+        {"value_heads", c->n_v_heads},
+        {"key_size", c->k_size},
+        {"value_size", c->v_size},
+        {"trained_tokens", c->trained_tokens},
+        {"token_bytes", token_bytes},
+        {"state_bytes", state_bytes},
+    };
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
+        json_object_set_new(m, numbers[i].key, json_integer(numbers[i].v));
     json_object_set_new(m, "rope_theta",
                         c->rope_theta > 0 ? json_real(c->rope_theta) : json_null());
-    json_object_set_new(m, "licence", licence[0] ? json_string(licence) : json_null());
-    rc = offline_say(o, m, err);
-out:
-    ox_free(list);
-    return rc;
+    json_object_set_new(m, "licence", licence[0] ? text_of(licence) : json_null());
+    return m;
+}
+
+static int inspect(struct offline *o, ox_err *err) {
+    int64_t n_params = 0;
+    uint64_t key[2];
+    char hash[33];
+    int rc = count_params(o, &n_params, err);
+    if (!rc) rc = weights_key(&o->tensors, &o->config, key, err);
+    if (!rc && offline_flag(o, "tensors")) rc = say_tensors(o, err);
+    if (rc) return rc;
+    show_hash(key[0], key[1], hash);
+    return offline_say(o, build_model(o, n_params, hash), err);
 }
 
 /* ---- verify ---- */
@@ -249,18 +279,13 @@ static int check_tokenizer(struct offline *o, ox_err *err) {
 }
 
 static int verify(struct offline *o, ox_err *err) {
-    uint64_t n_bytes = 0, done = 0, key[2];
+    uint64_t n_bytes = (uint64_t)count_bytes(&o->tensors), done = 0, key[2];
     int shown = 0;
     char hash[33], short_hash[33];
-    struct ox_located *list = NULL;
-    size_t n_want = 0;
-    int rc = weights_locate(&o->tensors, &o->config, &list, &n_want, err);
-    ox_free(list);
+    int rc = weights_check(&o->tensors, &o->config, err);
     if (!rc) rc = check_tokenizer(o, err);
     if (!rc) rc = weights_key(&o->tensors, &o->config, key, err);
     if (rc) return rc;
-    for (size_t i = 0; i < o->tensors.n; i++)
-        n_bytes += o->tensors.v[i].n_bytes;
     XXH3_state_t *h = XXH3_createState();
     if (!h) return ox_err_set(err, OX_ENOMEM, "no memory for a digest");
     XXH3_128bits_reset(h);

@@ -91,6 +91,39 @@ static void test_offline__inspect_tensors(void **state) {
     json_decref(l.v);
 }
 
+/* The licence is the card's word, else the title of LICENSE. */
+static void test_offline__licence(void **state) {
+    static const struct {
+        const char *card, *licence, *want; /* NULL: no such file, no licence */
+    } cases_l[] = {
+        {"---\nlicense: apache-2.0\ntags:\n---\n# A\n", "MIT", "apache-2.0"},
+        {"---\ntags: x\nlicense:   mit\r\n---\n", NULL, "mit"},
+        {"---\ntags: x\n---\n\nlicense: no\n", NULL, NULL},
+        {"license: no\n", "   Apache License\n Version 2.0, January 2004", "apache-2.0"},
+        {NULL, "All rights reserved.", "see its file LICENSE"},
+        {"---\nlicense:", NULL, NULL},
+        {"---\nlicense: \xff\xfe\n---\n", NULL, "?"},
+        {NULL, NULL, NULL},
+    };
+    for (size_t i = 0; i < sizeof cases_l / sizeof cases_l[0]; i++) {
+        struct draft d;
+        struct lines l = {0};
+        ox_err err = {0};
+        draft_read(&d, "tiny-f16");
+        draft_write(&d);
+        draft_put_file(&d, "tokenizer.json", "{}", 2);
+        const char *card = cases_l[i].card, *licence = cases_l[i].licence;
+        if (card) draft_put_file(&d, "README.md", card, strlen(card));
+        if (licence) draft_put_file(&d, "LICENSE", licence, strlen(licence));
+        assert_int_equal(run(OX_TASK_INSPECT, d.dir, NULL, &l, &err), 0);
+        const char *got = json_string_value(json_object_get(event(&l, "model", 0), "licence"));
+        if (cases_l[i].want ? !got || strcmp(got, cases_l[i].want) != 0 : got != NULL)
+            fail_msg("%zu: %s", i, got ? got : "none");
+        draft_remove(&d);
+        json_decref(l.v);
+    }
+}
+
 /* All that is missing is named at once. */
 static void test_offline__inspect_nothing(void **state) {
     struct lines l = {0};
@@ -498,6 +531,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_offline__inspect),
         cmocka_unit_test(test_offline__inspect_tensors),
+        cmocka_unit_test(test_offline__licence),
         cmocka_unit_test(test_offline__inspect_nothing),
         cmocka_unit_test(test_offline__bad_arguments),
         cmocka_unit_test(test_offline__verify),

@@ -26,18 +26,19 @@ static int too_large(ox_err *err, const char *name, uint64_t bytes) {
 
 int ingest_read(int fd, int stop_fd, const char *name, struct buf *out, ox_err *err) {
     size_t start = out->n;
-    for (;;) {
+    /* Files were opened without blocking: they are asked first, because poll waits for ever for a
+     * pipe that nobody writes to. stdin may block: there the signal must be able to end the wait.
+     */
+    bool wait_first = !(fcntl(fd, F_GETFL) & O_NONBLOCK);
+    for (bool wait = wait_first;; wait = wait_first) {
         struct pollfd p[2] = {{.fd = fd, .events = POLLIN}, {.fd = stop_fd, .events = POLLIN}};
-        if (stop_fd >= 0 && poll(p, 2, -1) > 0 && p[1].revents)
-            return ox_err_set(err, OX_ECANCELLED, "stopped while reading %s", name);
         int rc = buf_room(out, 1 << 16, err);
         if (rc) return rc;
+        if (poll(p, 2, wait ? -1 : 0) < 0) continue;
+        if (p[1].revents) return ox_err_set(err, OX_ECANCELLED, "stopped while reading %s", name);
         ssize_t n = read(fd, out->p + out->n, 1 << 16);
-        if (n < 0 && errno == EAGAIN) {
-            poll(p, 1, 1000);
-            continue;
-        }
-        if (n < 0 && errno == EINTR) continue;
+        if (n < 0 && errno == EAGAIN) poll(p, 2, -1);
+        if (n < 0 && (errno == EAGAIN || errno == EINTR)) continue;
         if (n < 0) return ox_err_set(err, OX_EIO, "cannot read %s: %s", name, strerror(errno));
         if (n == 0) return 0;
         buf_grown(out, (size_t)n);
@@ -162,7 +163,8 @@ static int read_pdf(struct ingest *in, const struct ingest_opts *opts, ox_err *e
     if (rc == OX_ENOTFOUND) {
         ox_err_set(err, OX_EFAIL, "%s is a PDF document, and pdftotext is not installed", path);
         rc = ox_err_fix(err, "install the package poppler-utils");
-    }
+    } else if (rc == OX_EFORMAT)
+        ox_err_fix(err, "the file may be damaged or locked by a password");
     if (!rc) rc = charset_decode(CHARSET_UTF8, text.p, text.n, true, &in->text, &in->stats, err);
     if (!rc) rc = cut_pages(in, err);
     if (!rc && strspn(buf_str(&in->text), " \t\n") == in->text.n) {

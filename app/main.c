@@ -2,15 +2,18 @@
 #include "app/cli/verb.h"
 #include "app/core/text.h"
 
+#include <fcntl.h>
 #include <locale.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+/* clang-format off */
 static const struct verb *const verbs[] = {
-    &verb_ask, &verb_chat, NULL,
+    &verb_ask, &verb_chat, &verb_model, &verb_completion, NULL,
 };
+/* clang-format on */
 
 /* docs/PRODUCT.md section 3. */
 static int exit_status(int code) {
@@ -64,7 +67,7 @@ static void report(const struct cli *c, const ox_err *e, int status) {
 static int pick_verb(struct cli *c, ox_err *err) {
     struct flags *f = &c->flags;
     c->verb = flags_has(f, "-p") ? &verb_ask : &verb_chat;
-    if (!f->n_word || f->dashes) return 0;
+    if (!f->n_bare) return 0;
     const struct verb *named = verb_find(c->verbs, f->word[0]);
     if (named) {
         c->verb = named;
@@ -109,9 +112,19 @@ static int run(int argc, char **argv, struct cli *c, ox_err *err) {
     return rc ? rc : c->verb->run(c, err);
 }
 
+/* A closed stdin, stdout or stderr would be taken by the next file that is opened, and written to.
+ */
+static void fill_streams(void) {
+    int fd = open("/dev/null", O_RDWR);
+    while (fd >= 0 && fd <= STDERR_FILENO)
+        fd = open("/dev/null", O_RDWR);
+    if (fd > STDERR_FILENO) close(fd);
+}
+
 int main(int argc, char **argv) {
     struct cli c = {.verbs = verbs, .verb = &verb_chat};
     ox_err err = {0};
+    fill_streams();
     setlocale(LC_CTYPE, "");
     int rc = run(argc, argv, &c, &err);
     int status = c.status ? c.status : rc ? exit_status(rc) : 0;

@@ -83,6 +83,7 @@ int signals_fd(void) {
 int signals_next(void) {
     unsigned char byte;
     if (ends[0] < 0 || read(ends[0], &byte, 1) != 1) return 0;
+    if (byte == SIGINT) n_waiting_interrupts = 0; /* seen: the next one is a first one again */
     return byte;
 }
 

@@ -14,8 +14,7 @@ struct signals_opts {
     void *user;
     void (*restore)(
         void);        /* puts the terminal right before a fatal signal kills; NULL: nothing to do */
-    bool twice_kills; /* a second SIGINT ends the program at once, unless signals_open came between
-                       */
+    bool twice_kills; /* a second SIGINT ends the program, unless signals_next gave the first */
     bool watch_size;  /* SIGWINCH, SIGTSTP and SIGCONT too */
 };
 

@@ -27,13 +27,14 @@ int talk_start(struct talk *t, struct config *conf, ox_err *err) {
 }
 
 int talk_ready(struct talk *t, ox_err *err) {
-    if (t->info) return 0;
-    int rc = open_wait(t->w, &t->info, err);
-    if (rc) return rc;
-    save_model(t);
+    int rc = 0;
+    if (!t->info) {
+        rc = open_wait(t->w, &t->info, err);
+        if (!rc) save_model(t);
+    }
+    if (!rc) rc = save_tokens(t, err);
     for (size_t i = 0; !rc && i < t->n_docs; i++)
-        if (!t->doc[i].tok.n)
-            rc = turn_encode(t->w, buf_str(&t->doc[i].text), t->doc[i].text.n, &t->doc[i].tok, err);
+        if (!t->doc[i].tok.n) rc = save_count(t, &t->doc[i], err);
     return rc;
 }
 
@@ -92,8 +93,8 @@ int talk_add(struct talk *t, struct ingest *in, ox_err *err) {
     if (!rc) rc = buf_add(&d.name, buf_str(&in->name), in->name.n, err);
     if (!rc) rc = buf_add(&d.path, buf_str(&in->path), in->path.n, err);
     if (!rc) rc = buf_add(&d.text, in->text.p + in->from, in->to - in->from, err);
-    if (!rc && t->info) rc = turn_encode(t->w, d.text.p, d.text.n, &d.tok, err);
     if (!rc) save_document(t, in, &d);
+    if (!rc && t->info) rc = save_count(t, &d, err);
     ingest_deinit(in);
     if (rc)
         doc_deinit(&d);
@@ -170,7 +171,8 @@ static int explain_fit(const struct talk *t, const struct budget *b, ox_err *err
         if (!longest || t->doc[i].tok.n > longest->tok.n) longest = &t->doc[i];
     if (!err) return OX_EFIT;
     if (!longest || longest->tok.n * 2 < b->wanted) {
-        snprintf(err->where, sizeof err->where, "the conversation so far; nothing was sent");
+        snprintf(err->where, sizeof err->where, "the %s; nothing was sent",
+                 t->chat.n ? "conversation so far" : "prompt");
         return ox_err_fix(err, t->chat.n
                                    ? "/new starts afresh, /undo goes back; or give a larger --ctx"
                                    : "shorten the prompt, or give a larger --ctx");

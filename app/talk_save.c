@@ -1,11 +1,13 @@
 /* talk_save.c - see talk_save.h. The transactions are those of docs/STORE.md section 4. */
 #include "app/talk_save.h"
 
+#include "app/store/docs.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
-enum { PART_TOKENS = 32 };
+enum { PART_TOKENS = 32, WAIT_STEPS = 100 };
 static const double PART_S = 0.5;
 
 static double now_s(void) {
@@ -62,9 +64,135 @@ void save_model(struct talk *t) {
     if (store_model_use(t->st, &m, &e)) give_up(t, &e);
 }
 
+int save_tokens(struct talk *t, ox_err *err) {
+    for (size_t i = 0; t->st && i < t->chat.n; i++) {
+        struct chat_node *n = &t->chat.node[i];
+        struct ox_tokens tok = {0};
+        if (n->role != OX_ROLE_ASSISTANT || n->n_tok || n->id <= 0 || !n->n_bytes) continue;
+        int rc = store_msg_tokens(t->st, n->id, &tok, err);
+        if (rc && rc != OX_ENOTFOUND) return rc;
+        n->tok = tok.v;
+        n->n_tok = tok.n;
+    }
+    return 0;
+}
+
+/* --- documents
+ * ------------------------------------------------------------------------------------- */
+
+static int store_whole(struct talk *t, const struct ingest *in, int64_t *id, ox_err *err) {
+    const struct store_doc row = {.name = buf_str(&in->name),
+                                  .text = in->text.p,
+                                  .n_bytes = in->text.n,
+                                  .n_lines = in->stats.n_lines,
+                                  .pages = in->pages,
+                                  .n_pages = in->n_pages,
+                                  .kind = in->kind,
+                                  .encoding = charset_name(in->charset),
+                                  .converter = in->converter,
+                                  .source_path = buf_str(&in->path),
+                                  .source = in->raw.p,
+                                  .n_source = in->raw.n};
+    bool ready = false;
+    int rc = store_doc_add(t->st, &row, id, err);
+    /* Another oxbow may be reading in the same file; it is done in a moment. */
+    for (int i = 0; rc == OX_EBUSY && i < WAIT_STEPS; i++) {
+        nanosleep(&(struct timespec){0, 50000000}, NULL);
+        rc = store_doc_add(t->st, &row, id, err);
+    }
+    while (!rc && !ready)
+        rc = store_doc_step(t->st, *id, &ready, NULL, err);
+    return rc;
+}
+
 void save_document(struct talk *t, const struct ingest *in, struct talk_doc *d) {
-    (void)in;
+    ox_err e = {0};
     d->id = -(int64_t)t->n_docs - 1;
+    if (!t->st) return;
+    int64_t id = 0;
+    int rc = store_whole(t, in, &id, &e);
+    if (rc)
+        give_up(t, &e);
+    else
+        d->id = id;
+}
+
+int save_count(struct talk *t, struct talk_doc *d, ox_err *err) {
+    ox_err e = {0};
+    bool known = t->st && d->id > 0;
+    if (known && store_doc_tokens_get(t->st, d->id, d->from, d->to, &d->tok, &e) == 0) return 0;
+    int rc = turn_encode(t->w, buf_str(&d->text), d->text.n, &d->tok, err);
+    if (!rc && known && store_doc_tokens_put(t->st, d->id, d->from, d->to, d->tok.v, d->tok.n, &e))
+        give_up(t, &e);
+    return rc;
+}
+
+/* --- an earlier session
+ * ----------------------------------------------------------------------------- */
+
+static int take_name(void *user, const struct store_doc *row, ox_err *err) {
+    struct talk_doc *d = user;
+    d->n_lines = row->n_lines;
+    d->charset = charset_find(row->encoding);
+    int rc = buf_puts(&d->name, row->name, err);
+    return rc ? rc : buf_puts(&d->path, row->source_path ? row->source_path : row->name, err);
+}
+
+static int each_name(void *user, const struct store_doc *row) {
+    return take_name(user, row, NULL);
+}
+
+/* A part of a document that an earlier question stood behind. */
+static int load_doc(struct talk *t, const struct chat_doc *part, ox_err *err) {
+    struct talk_doc d = {.id = part->doc, .from = part->from, .to = part->to};
+    size_t page, n = 0;
+    char *text = NULL;
+    if (!part->doc) return 0; /* deleted since: the words are gone, the talk stays */
+    for (size_t i = 0; i < t->n_docs; i++)
+        if (t->doc[i].id == d.id && t->doc[i].from == d.from && t->doc[i].to == d.to) return 0;
+    int rc = ox_grow(&t->doc, &t->cap_docs, t->n_docs + 1, sizeof *t->doc, err);
+    if (!rc) rc = store_doc_get(t->st, d.id, each_name, &d, err);
+    if (!rc) rc = store_doc_text(t->st, d.id, d.from, d.to, &text, &n, err);
+    if (!rc) rc = store_doc_byte_at(t->st, d.id, d.from, &d.first_line, &page, err);
+    if (!rc) rc = buf_add(&d.text, text, n, err);
+    ox_free(text);
+    t->doc[t->n_docs++] = d; /* its parts are freed with the others, also half made */
+    return rc;
+}
+
+static int each_message(void *user, const struct chat_node *row) {
+    struct talk *t = user;
+    struct chat_node copy;
+    int rc = chat_node_dup(row, &copy, NULL);
+    return rc ? rc : chat_add(&t->chat, &copy, NULL);
+}
+
+int talk_resume(struct talk *t, int64_t chat, ox_err *err) {
+    int64_t leaf = 0;
+    struct store_chat row = {0};
+    if (!t->st) {
+        ox_err_set(err, OX_ENOTFOUND, "no sessions: nothing is saved here");
+        return ox_err_fix(err, "leave --no-save out");
+    }
+    int rc = chat ? 0 : store_chat_last(t->st, &chat, &leaf, err);
+    if (rc == OX_ENOTFOUND) {
+        ox_err_set(err, OX_ENOTFOUND, "no session yet");
+        return ox_err_fix(err, "oxbow starts one");
+    }
+    if (!rc) rc = store_chat_get(t->st, chat, &row, err);
+    if (!rc) rc = store_chat_lock(t->st, chat, err);
+    if (rc) return rc;
+    talk_new(t);
+    t->id = chat;
+    memcpy(t->uid, row.uid, sizeof t->uid);
+    rc = store_msg_path(t->st, row.leaf, each_message, t, err);
+    for (size_t i = 0; !rc && i < t->chat.n; i++) {
+        const struct chat_node *n = &t->chat.node[i];
+        if (n->role == OX_ROLE_ASSISTANT && n->ledger.n_in) t->ledger = n->ledger;
+        for (size_t k = 0; !rc && k < n->n_docs; k++)
+            rc = load_doc(t, &n->docs[k], err);
+    }
+    return rc;
 }
 
 /* --- T1

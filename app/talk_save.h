@@ -14,9 +14,13 @@ struct save_stream {
 int save_open(struct talk *t, ox_err *err); /* OX_EDB: damaged or newer */
 void save_close(struct talk *t);
 void save_model(struct talk *t); /* once the model is known */
+/* Ids of earlier answers, which only this model's vocabulary gives. */
+int save_tokens(struct talk *t, ox_err *err);
 void save_leave(struct talk *t); /* another session follows */
 /* Stores the whole document of `in`; d gets its id (a negative one if nothing is saved). */
 void save_document(struct talk *t, const struct ingest *in, struct talk_doc *d);
+/* Its ids: stored ones, else encoded and stored. The model is loaded. */
+int save_count(struct talk *t, struct talk_doc *d, ox_err *err);
 /* T1: session if new, messages not saved yet, open answer. *answer gets its saved id. */
 void save_turn(struct talk *t, int64_t *answer, const struct ox_sampling *how);
 void save_start(struct save_stream *s);

@@ -270,12 +270,16 @@ int ox_session_plan(ox_session *s, struct ox_prefix want, const struct ox_sync_o
     return 0;
 }
 
+static int break_prefill(ox_err *err) {
+    ox_err_set(err, fake_script.sync_code, "the script breaks prefill");
+    return ox_err_fix(err, "another script");
+}
+
 int ox_session_sync(ox_session *s, struct ox_prefix want, const struct ox_sync_opts *opts,
                     struct ox_plan *done, ox_err *err) {
     struct ox_plan plan;
     int rc = ox_session_plan(s, want, opts, &plan, err);
-    if (!rc && fake_script.sync_code)
-        rc = ox_err_set(err, fake_script.sync_code, "the script breaks prefill");
+    if (!rc && fake_script.sync_code) rc = break_prefill(err);
     atomic_store(&s->cancelled, false);
     if (!rc) s->timeline.n = plan.live;
     while (!rc && s->timeline.n < want.n) {

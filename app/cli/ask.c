@@ -1,5 +1,6 @@
 /* ask.c - one question, one answer on stdout: read, count, refuse with numbers or send, stream,
  * report. */
+#include "app/cited.h"
 #include "app/cli/input.h"
 #include "app/cli/verb.h"
 #include "app/core/say.h"
@@ -54,7 +55,7 @@ static int dry_text(const struct talk *t, struct buf *b, ox_err *err) {
     char n[SAY_BYTES], limit[SAY_BYTES], secs[SAY_BYTES];
     size_t reused = t->plan.live + t->plan.restored;
     int rc = buf_printf(b, err, "%s tokens, fits (%s)\n", say_count(n, t->n_prompt),
-                        say_count(limit, t->info->max_tokens));
+                        say_limit(limit, t->info->max_tokens));
     if (!rc && reused)
         rc = buf_printf(b, err, "%s reused from saved states, %s to load\n", say_count(n, reused),
                         say_bytes(limit, t->plan.bytes));
@@ -110,8 +111,10 @@ static const char *stop_word(enum chat_end end) {
 static int print_json(struct ask *a, ox_err *err) {
     const struct talk *t = &a->talk;
     const struct chat_ledger *l = &t->ledger;
+    struct cited_list cited = {0};
     struct buf b = {0};
-    int rc = buf_puts(&b, "{\"answer\":", err);
+    int rc = cited_find(t, &cited, err);
+    if (!rc) rc = buf_puts(&b, "{\"answer\":", err);
     if (!rc) rc = text_json(&b, buf_str(&t->answer), t->answer.n, err);
     if (!rc)
         rc = buf_printf(
@@ -121,10 +124,25 @@ static int print_json(struct ask *a, ox_err *err) {
         rc = buf_printf(
             &b, err,
             ",\"used\":%zu,\"limit\":%u,\"reused\":%zu,\"read\":%zu,\"generated\":%zu,\"exact\":%s,"
-            "\"stop\":\"%s\",\"seed\":%llu,\"citations\":[]}\n",
+            "\"stop\":\"%s\",\"seed\":%llu,\"citations\":",
             l->n_in + l->n_out, t->info->max_tokens, l->n_reused, l->n_in - l->n_reused, l->n_out,
             l->exact ? "true" : "false", stop_word(t->end), (unsigned long long)l->seed);
+    if (!rc) rc = cited_json(t, &cited, &b, err);
+    if (!rc) rc = buf_puts(&b, "}\n", err);
     if (!rc) rc = output_bytes(&a->out, buf_str(&b), b.n, err);
+    cited_deinit(&cited);
+    buf_deinit(&b);
+    return rc;
+}
+
+static int print_citations(struct ask *a, ox_err *err) {
+    struct cited_list cited = {0};
+    struct buf b = {0};
+    int rc = cited_find(&a->talk, &cited, err);
+    if (!rc) rc = cited_text(&a->talk, &cited, false, &b, err);
+    if (!rc && b.n) rc = output_bytes(&a->out, "\n", 1, err);
+    if (!rc) rc = output_bytes(&a->out, buf_str(&b), b.n, err);
+    cited_deinit(&cited);
     buf_deinit(&b);
     return rc;
 }
@@ -144,6 +162,7 @@ static int answer(struct ask *a, ox_err *err) {
     }
     int end = a->json || a->out.raw ? 0 : output_end_line(&a->out, rc ? NULL : err);
     if (!rc) rc = a->json ? print_json(a, err) : end;
+    if (!rc && !a->json && flags_has(&a->c->flags, "--cite")) rc = print_citations(a, err);
     if (!rc && t->end == CHAT_LENGTH) notice(a, "stopped at the length limit; -n N allows more");
     if (!rc && t->end == CHAT_STOPPED) {
         notice(a, "stopped");
@@ -178,7 +197,7 @@ static int run(struct cli *c, ox_err *err) {
     struct input in = {0};
     const struct output_opts where = {flags_get(&c->flags, "-o"), flags_has(&c->flags, "--force"),
                                       flags_has(&c->flags, "--raw")};
-    int rc = input_read(c, true, &in, err);
+    int rc = input_read(c, INPUT_BY_SIZE, &in, err);
     if (!rc) rc = need_prompt(&in, err);
     if (!rc) rc = output_open(&where, &a.out, err);
     if (!rc) rc = run_input(&a, &in, err);
@@ -199,7 +218,7 @@ const struct verb verb_ask = {
     .name = "ask",
     .args = "PROMPT",
     .brief = "one answer on stdout",
-    .flags = "-f -s -p -n -o --force --raw --json --dry-run --think --no-think " FLAGS_MODEL
+    .flags = "-f -s -p -n -o --force --cite --raw --json --dry-run --think --no-think " FLAGS_MODEL
         FLAGS_SAMPLING FLAGS_STORE FLAGS_ALWAYS,
     .examples = "oxbow ask \"Why is the sky blue?\"\n"
                 "oxbow ask -f act.txt \"Who signed it?\"\ta question about a file\n"

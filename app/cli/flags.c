@@ -124,6 +124,7 @@ static int take_short(struct flags *f, const char *word, const char *next, ox_er
 
 int flags_parse(int argc, char **argv, struct flags *out, ox_err *err) {
     struct flags f = {0};
+    bool dashes = false;
     size_t room = 1;
     for (int i = 1; i < argc; i++)
         room += strlen(argv[i]) + 1; /* joined letters: one use each */
@@ -132,12 +133,13 @@ int flags_parse(int argc, char **argv, struct flags *out, ox_err *err) {
     int rc = f.word ? 0 : OX_ENOMEM;
     for (int i = 1; rc >= 0 && i < argc; i++) {
         const char *w = argv[i], *next = i + 1 < argc ? argv[i + 1] : NULL;
-        if (f.dashes || w[0] != '-' || !w[1]) {
+        if (dashes || w[0] != '-' || !w[1]) {
             f.word[f.n_word++] = w;
+            f.n_bare += !dashes;
             continue;
         }
         if (strcmp(w, "--") == 0) {
-            f.dashes = true;
+            dashes = true;
             continue;
         }
         rc = w[1] == '-' ? take_long(&f, w, next, err) : take_short(&f, w, next, err);

@@ -33,7 +33,7 @@ struct flags {
     size_t n_use; /* owned list, in the order given */
     const char **word;
     size_t n_word; /* what is no flag, the verb not counted; owned list */
-    bool dashes;   /* "--" was there: the words behind it are never a verb */
+    size_t n_bare; /* words before "--"; those behind it are never a verb */
 };
 
 /* Splits argv[1..]. OX_EUSAGE: unknown flag (with the closest one), value missing. */

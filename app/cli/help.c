@@ -3,6 +3,8 @@
 #include "app/cli/verb.h"
 
 #include "app/core/text.h"
+#include "app/core/version.h"
+#include "app/store/version.h"
 #include "build_id.h"
 
 #include <stdio.h>
@@ -71,10 +73,9 @@ int help_print(const struct cli *c, const struct verb *verb, ox_err *err) {
     if (!verb) {
         printf("%sverbs:\n", intro);
         print_verbs(c->verbs);
-        printf(
-            "\nflags: -f FILE  -s SYSTEM  -m MODEL  -n TOKENS  --temp X  --json  -q  --plain ..\n"
-            "oxbow VERB -h shows a verb's own; -V the version. Questions about a file stay here:\n"
-            "nothing is sent anywhere unless -m remote:NAME asks for it.\n");
+        printf("\nflags: -f FILE  -s SYSTEM  -m MODEL  -n TOKENS  --temp X  --json  -q  --plain\n"
+               "oxbow VERB -h shows a verb's own flags, -V the version. Nothing leaves this\n"
+               "machine unless -m remote:NAME asks for it.\n");
     } else {
         printf("oxbow %s%s%s: %s\n\n", verb->name, verb->args[0] ? " " : "", verb->args,
                verb->brief);
@@ -86,6 +87,12 @@ int help_print(const struct cli *c, const struct verb *verb, ox_err *err) {
 }
 
 int help_version(ox_err *err) {
-    printf("oxbow %s (%s)\n", OXBOW_VERSION, OXBOW_COMMIT);
+    struct buf libraries = {0};
+    int rc = version_core(&libraries, err);
+    if (!rc)
+        printf("oxbow %s (%s)\nsqlite %s, %s\n", OXBOW_VERSION, OXBOW_COMMIT,
+               store_sqlite_version(), buf_str(&libraries));
+    buf_deinit(&libraries);
+    if (rc) return rc;
     return fflush(stdout) ? ox_err_set(err, OX_EIO, "cannot write the version to stdout") : 0;
 }

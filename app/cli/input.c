@@ -68,7 +68,8 @@ static void trim_end(struct buf *b) {
 
 /* stdin that nobody named: a document if it is long, else words before the argument; with no words
  * it is the prompt itself, however long. */
-static int read_stdin(struct input *in, const struct buf *words, int stop_fd, ox_err *err) {
+static int read_stdin(struct input *in, const struct buf *words, enum input_stdin how, int stop_fd,
+                      ox_err *err) {
     struct buf raw = {0};
     struct ingest doc = {0};
     const struct ingest_opts opts = {.stop_fd = stop_fd};
@@ -78,7 +79,7 @@ static int read_stdin(struct input *in, const struct buf *words, int stop_fd, ox
         buf_deinit(&raw);
         return rc;
     }
-    bool is_doc = raw.n > INPUT_DOC_BYTES && (words->n || in->n_docs);
+    bool is_doc = how == INPUT_DOCUMENT || (raw.n > INPUT_DOC_BYTES && (words->n || in->n_docs));
     rc = ingest_bytes(&raw, "stdin", &opts, &doc, err);
     if (!rc && is_doc) return add_doc(in, &doc, err);
     if (!rc) rc = buf_add(&in->prompt, doc.text.p, doc.text.n, err);
@@ -87,7 +88,12 @@ static int read_stdin(struct input *in, const struct buf *words, int stop_fd, ox
     return rc;
 }
 
-int input_read(const struct cli *c, bool take_stdin, struct input *out, ox_err *err) {
+static int twice(ox_err *err) {
+    ox_err_set(err, OX_EUSAGE, "-f - was given twice; stdin can be read once");
+    return ox_err_fix(err, "leave one out, or save stdin to a file");
+}
+
+int input_read(const struct cli *c, enum input_stdin how, struct input *out, ox_err *err) {
     struct input in = {0};
     struct buf words = {0};
     const char *system = flags_get(&c->flags, "-s"), *file;
@@ -97,15 +103,14 @@ int input_read(const struct cli *c, bool take_stdin, struct input *out, ox_err *
     if (!rc) rc = read_words(c, &words, err);
     if (!rc && system) rc = read_system(system, signals_fd(), &in, err);
     for (size_t i = 0; !rc && (file = flags_nth(&c->flags, "-f", i)); i++) {
-        bool again = named_stdin && strcmp(file, "-") == 0;
-        if (again)
-            rc = ox_err_set(err, OX_EUSAGE, "-f - was given twice; stdin can be read once");
-        else
-            rc = add_file(&in, file, signals_fd(), err);
-        named_stdin = named_stdin || strcmp(file, "-") == 0;
+        if (strcmp(file, "-") != 0) continue;
+        if (named_stdin) rc = twice(err);
+        named_stdin = true;
     }
-    if (!rc && take_stdin && !named_stdin && !isatty(STDIN_FILENO))
-        rc = read_stdin(&in, &words, signals_fd(), err);
+    for (size_t i = 0; !rc && (file = flags_nth(&c->flags, "-f", i)); i++)
+        rc = add_file(&in, file, signals_fd(), err);
+    if (!rc && how != INPUT_LEAVE && !named_stdin && !isatty(STDIN_FILENO))
+        rc = read_stdin(&in, &words, how, signals_fd(), err);
     if (!rc && words.n)
         rc = buf_printf(&in.prompt, err, "%s%s", in.prompt.n ? "\n\n" : "", buf_str(&words));
     buf_deinit(&words);

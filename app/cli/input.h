@@ -13,9 +13,11 @@ struct input {
     struct ingest *doc;
     size_t n_docs, cap_docs;
 };
-/* Reads -s, -p, words, -f and stdin (take_stdin: if it is no terminal). OX_EUSAGE, or as
+/* What an unnamed stdin is, if it is no terminal. */
+enum input_stdin { INPUT_LEAVE, INPUT_BY_SIZE, INPUT_DOCUMENT };
+/* Reads -s, -p, words, -f and stdin. OX_EUSAGE, or as
  * ingest_open. */
-int input_read(const struct cli *c, bool take_stdin, struct input *out, ox_err *err);
+int input_read(const struct cli *c, enum input_stdin how, struct input *out, ox_err *err);
 void input_deinit(struct input *in);
 
 #endif

@@ -9,13 +9,14 @@
 
 bool tui_wanted(const struct cli *c) {
     const struct config *conf = &c->conf;
-    bool bare = conf->plain || conf->accessible || strcmp(conf->term, "dumb") == 0 || conf->term[0] == 0;
+    bool bare =
+        conf->plain || conf->accessible || strcmp(conf->term, "dumb") == 0 || conf->term[0] == 0;
     return !bare && !c->is_named && isatty(STDOUT_FILENO);
 }
 
 int tui_run(struct cli *c, ox_err *err) {
     struct input in = {0};
-    int rc = input_read(c, !isatty(STDIN_FILENO), &in, err);
+    int rc = input_read(c, isatty(STDIN_FILENO) ? INPUT_LEAVE : INPUT_DOCUMENT, &in, err);
     const char *id = flags_get(&c->flags, "-r");
     const struct loop_opts opts = {
         .conf = &c->conf,

@@ -25,6 +25,12 @@ char *say_short(char out[SAY_BYTES], uint64_t n) {
     return out;
 }
 
+char *say_limit(char out[SAY_BYTES], uint64_t n) {
+    if (n % 1024 || !n) return say_count(out, n);
+    snprintf(out, SAY_BYTES, "%lluk", (unsigned long long)n / 1024);
+    return out;
+}
+
 char *say_bytes(char out[SAY_BYTES], uint64_t n) {
     static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB"};
     double v = (double)n;

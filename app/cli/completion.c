@@ -1,0 +1,150 @@
+/* completion.c - completion scripts for bash, zsh and fish, written from the tables of verbs and
+ * flags. */
+#include "app/cli/verb.h"
+#include "app/core/buf.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static bool takes_path(const struct flag *f) {
+    return f->arg && (strcmp(f->arg, "FILE") == 0 || strcmp(f->name, "-m") == 0);
+}
+
+static void print_names(const struct verb *v, bool paths_only) {
+    for (const struct flag *f = flag_table; f->name; f++) {
+        if ((v && !flags_allows(v->flags, f->name)) || (paths_only && !takes_path(f))) continue;
+        const char *gap = paths_only ? "|" : " ";
+        static bool first;
+        if (f == flag_table) first = true;
+        printf("%s%s", first && paths_only ? "" : gap, f->name);
+        if (f->twin) printf("%s%s", gap, f->twin);
+        first = false;
+    }
+}
+
+static void print_verbs(const struct cli *c) {
+    for (const struct verb *const *v = c->verbs; *v; v++)
+        printf("%s%s", v == c->verbs ? "" : " ", (*v)->name);
+}
+
+static void bash(const struct cli *c) {
+    printf(
+        "# oxbow: source <(oxbow completion bash)\n"
+        "_oxbow() {\n"
+        "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} verb= flags= w\n"
+        "    for w in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
+        "        case $w in ");
+    for (const struct verb *const *v = c->verbs; *v; v++)
+        printf("%s%s", v == c->verbs ? "" : "|", (*v)->name);
+    printf(") verb=$w; break;; esac\n"
+           "    done\n"
+           "    case $prev in ");
+    print_names(NULL, true);
+    printf(") COMPREPLY=($(compgen -f -- \"$cur\")); return;; esac\n"
+           "    case $verb in\n");
+    for (const struct verb *const *v = c->verbs; *v; v++) {
+        printf("    %s) flags='", (*v)->name);
+        print_names(*v, false);
+        printf("';;\n");
+    }
+    printf("    *) flags='");
+    print_names(NULL, false);
+    printf("';;\n    esac\n"
+           "    case $cur in\n"
+           "    -*) COMPREPLY=($(compgen -W \"$flags\" -- \"$cur\"));;\n"
+           "    *) if [ -z \"$verb\" ]; then COMPREPLY=($(compgen -W '");
+    print_verbs(c);
+    printf("' -- \"$cur\")); else COMPREPLY=($(compgen -f -- \"$cur\")); fi;;\n"
+           "    esac\n"
+           "}\n"
+           "complete -o filenames -F _oxbow oxbow\n");
+}
+
+/* Help texts stand in single quotes, in zsh between brackets too, where a colon has a meaning. */
+static void print_quoted(const char *s, bool colons) {
+    for (; *s; s++) {
+        if (*s == ':' && !colons) putchar('\\');
+        if (!strchr("'[]", *s)) putchar(*s);
+    }
+}
+
+static void zsh(const struct cli *c) {
+    printf("#compdef oxbow\n"
+           "# oxbow completion zsh > ~/.zfunc/_oxbow\n"
+           "_oxbow() {\n"
+           "    local -a verbs\n"
+           "    verbs=(\n");
+    for (const struct verb *const *v = c->verbs; *v; v++) {
+        printf("        '%s:", (*v)->name);
+        print_quoted((*v)->brief, false);
+        printf("'\n");
+    }
+    printf("    )\n"
+           "    if (( CURRENT == 2 )) && [[ $words[2] != -* ]]; then _describe verb verbs; return; "
+           "fi\n"
+           "    case $words[2] in\n");
+    for (const struct verb *const *v = c->verbs; *v; v++) {
+        printf("    %s) _arguments \\\n", (*v)->name);
+        for (const struct flag *f = flag_table; f->name; f++) {
+            if (!flags_allows((*v)->flags, f->name)) continue;
+            for (int i = 0; i < (f->twin ? 2 : 1); i++) {
+                printf("        '*%s[", i ? f->twin : f->name);
+                print_quoted(f->help, false);
+                printf("]%s%s%s' \\\n", f->arg ? ":" : "", f->arg ? f->arg : "",
+                       takes_path(f) ? ":_files"
+                       : f->arg      ? ": "
+                                     : "");
+            }
+        }
+        printf("        '*:file:_files';;\n");
+    }
+    printf("    *) _files;;\n    esac\n}\n_oxbow \"$@\"\n");
+}
+
+static void fish(const struct cli *c) {
+    printf("# oxbow completion fish > ~/.config/fish/completions/oxbow.fish\n");
+    for (const struct verb *const *v = c->verbs; *v; v++) {
+        printf("complete -c oxbow -n __fish_use_subcommand -f -a %s -d '", (*v)->name);
+        print_quoted((*v)->brief, true);
+        printf("'\n");
+        for (const struct flag *f = flag_table; f->name; f++) {
+            if (!flags_allows((*v)->flags, f->name)) continue;
+            printf("complete -c oxbow -n '__fish_seen_subcommand_from %s'", (*v)->name);
+            for (int i = 0; i < (f->twin ? 2 : 1); i++) {
+                const char *name = i ? f->twin : f->name;
+                printf(name[1] == '-' ? " -l %s" : " -s %s", name + 1 + (name[1] == '-'));
+            }
+            printf("%s -d '", takes_path(f) ? " -r" : f->arg ? " -x" : "");
+            print_quoted(f->help, true);
+            printf("'\n");
+        }
+    }
+}
+
+static const struct {
+    const char *name;
+    void (*print)(const struct cli *c);
+} shells[] = {{"bash", bash}, {"zsh", zsh}, {"fish", fish}};
+
+static int run(struct cli *c, ox_err *err) {
+    for (size_t i = 0; i < sizeof shells / sizeof shells[0]; i++) {
+        if (strcmp(shells[i].name, c->flags.word[0]) != 0) continue;
+        shells[i].print(c);
+        return fflush(stdout) ? ox_err_set(err, OX_EIO, "cannot write the script to stdout") : 0;
+    }
+    ox_err_set(err, OX_EUSAGE, "no completion for \"%.40s\"", c->flags.word[0]);
+    return ox_err_fix(err, "bash, zsh or fish");
+}
+
+const struct verb verb_completion = {
+    .name = "completion",
+    .args = "SHELL",
+    .brief = "script for bash, zsh, fish",
+    .flags = FLAGS_ALWAYS,
+    .examples = "source <(oxbow completion bash)\n"
+                "oxbow completion zsh > ~/.zfunc/_oxbow\n"
+                "oxbow completion fish > ~/.config/fish/completions/oxbow.fish",
+    .min_words = 1,
+    .max_words = 1,
+    .run = run,
+};

@@ -1,0 +1,262 @@
+/* plain.c - see plain.h. */
+#include "app/plain/plain.h"
+
+#include "app/cited.h"
+#include "app/core/budget.h"
+#include "app/core/command.h"
+#include "app/core/say.h"
+#include "app/core/text.h"
+#include "app/signals.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static const double QUIT_S = 2; /* a second Ctrl-C within this time leaves */
+
+static double now_s(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static void print_filtered(const char *before, const char *text) {
+    struct buf shown = {0};
+    if (text_show(&shown, text, strlen(text), TEXT_LINE, NULL) == 0)
+        fprintf(stderr, "%s%s\n", before, buf_str(&shown));
+    buf_deinit(&shown);
+}
+
+void plain_note(const struct plain *p, const char *fmt, ...) {
+    char text[512];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    if (!p->is_quiet && text[0]) print_filtered("-- ", text);
+}
+
+void plain_error(const struct plain *p, const ox_err *e) {
+    (void)p;
+    if (!e->what[0]) return;
+    print_filtered("-- ", e->what);
+    if (e->where[0]) print_filtered("   where: ", e->where);
+    if (e->fix[0]) print_filtered("   fix:   ", e->fix);
+}
+
+/* --- an answer
+ * ------------------------------------------------------------------------------------- */
+
+static void on_progress(void *user, const struct news *n) {
+    progress_news(&((struct plain *)user)->bar, n);
+}
+
+static int on_text(void *user, const char *s, size_t n, ox_err *err) {
+    struct plain *p = user;
+    progress_end(&p->bar);
+    if (!p->out.last) { /* the label stands before the first word, not before a progress line */
+        int rc = output_bytes(&p->out, "oxbow> ", 7, err);
+        if (rc) return rc;
+    }
+    return output_text(&p->out, s, n, err);
+}
+
+static void say_citations(struct plain *p) {
+    struct cited_list cited = {0};
+    struct buf b = {0};
+    if (p->cites && p->talk.n_docs && cited_find(&p->talk, &cited, NULL) == 0 &&
+        cited_text(&p->talk, &cited, true, &b, NULL) == 0)
+        fputs(buf_str(&b), stdout);
+    fflush(stdout);
+    cited_deinit(&cited);
+    buf_deinit(&b);
+}
+
+/* Where the context stands, and what the answer took. */
+static void say_meter(struct plain *p) {
+    const struct talk *t = &p->talk;
+    char used[SAY_BYTES], limit[SAY_BYTES], reused[SAY_BYTES], read[SAY_BYTES];
+    size_t now = talk_used(t), n_read = t->ledger.n_in - t->ledger.n_reused;
+    double rate = t->ledger.decode_s > 0 ? (double)t->ledger.n_out / t->ledger.decode_s : 0;
+    plain_note(p, "%s/%s   %s reused, %s read%s   %.1f tok/s", say_short(used, now),
+               say_limit(limit, t->info->max_tokens), say_count(reused, t->ledger.n_reused),
+               say_count(read, n_read), t->ledger.exact ? ", exact" : "", rate);
+    int mark = budget_mark(p->used_before, now, t->info->max_tokens);
+    if (mark)
+        plain_note(p, "%d %% of the context is used; /new starts afresh, /undo goes back", mark);
+    uint32_t trained = t->info->trained_tokens;
+    if (trained && p->used_before <= trained && now > trained)
+        plain_note(p, "past %s: this model was trained to %s", say_short(used, trained),
+                   say_count(limit, trained));
+    p->used_before = now;
+}
+
+int plain_ask(struct plain *p, const char *question, size_t n, ox_err *err) {
+    struct talk *t = &p->talk;
+    int64_t leaf = t->chat.leaf;
+    const char *label = "the conversation";
+    for (size_t i = 0; question && i < t->n_docs; i++)
+        if (t->doc[i].is_waiting) label = buf_str(&t->doc[i].name);
+    progress_start(&p->bar, p->is_quiet, p->edits, label);
+    int rc = talk_plan(t, question, n, err);
+    const struct talk_watch watch = {p, on_progress, NULL, on_text};
+    p->out.last = 0;
+    if (!rc)
+        rc = talk_answer(t, &watch, err);
+    else
+        t->chat.leaf = leaf;
+    progress_end(&p->bar);
+    if (p->out.is_closed) return rc;
+    int end = output_end_line(&p->out, rc ? NULL : err);
+    if (rc) return rc;
+    if (t->end == CHAT_STOPPED) plain_note(p, "stopped after %zu tokens", t->ledger.n_out);
+    if (t->end == CHAT_LENGTH) plain_note(p, "stopped at the length limit");
+    if (t->end == CHAT_DONE && !t->answer.n)
+        plain_note(p, "the model gave an empty answer; /regen tries again");
+    if (t->save_note.n) {
+        plain_note(p, "%s", buf_str(&t->save_note));
+        buf_cut(&t->save_note, 0); /* once is enough */
+    }
+    say_citations(p);
+    if (t->end != CHAT_STOPPED) say_meter(p);
+    return end;
+}
+
+void plain_added(const struct plain *p, size_t i) {
+    const struct talk *t = &p->talk;
+    const struct talk_doc *d = &t->doc[i];
+    char n[SAY_BYTES], limit[SAY_BYTES];
+    const char *as = d->charset == CHARSET_UTF8 ? "" : charset_name(d->charset);
+    size_t room = t->info ? t->info->max_tokens : 0, used = talk_used(t);
+    bool fits = d->tok.n + used + BUDGET_RESERVE <= room;
+    plain_note(p, "[%zu] %s, %s tokens, %s (%s)%s%s; it goes with your next question", i + 1,
+               buf_str(&d->name), say_count(n, d->tok.n), fits ? "fits" : "does not fit",
+               say_limit(limit, room), as[0] ? ", read as " : "", as);
+}
+
+/* --- reading
+ * --------------------------------------------------------------------------------------- */
+
+/* A whole message: one line, lines joined by a trailing backslash, or a block between lines of """.
+ */
+static int read_message(struct plain *p, struct buf *out, enum line_got *got, ox_err *err) {
+    struct buf one = {0};
+    bool block = false, more = true;
+    int rc = 0;
+    buf_cut(out, 0);
+    for (bool first = true; !rc && more; first = false) {
+        rc = line_read(p->line, first ? "you> " : "...> ", &one, got, err);
+        if (rc || *got != LINE_TEXT) break;
+        const char *s = buf_str(&one);
+        size_t n = one.n;
+        bool fence = n >= 3 && strncmp(s, "\"\"\"", 3) == 0;
+        if (first && fence) {
+            block = true;
+            s += 3;
+            n -= 3;
+            if (!n) continue;
+        }
+        bool closes = block && n >= 3 && strncmp(s + n - 3, "\"\"\"", 3) == 0;
+        if (closes) n -= 3;
+        bool joins = !block && n && s[n - 1] == '\\';
+        if (joins) n--;
+        if (out->n && !(closes && !n)) rc = buf_putc(out, '\n', err);
+        if (!rc) rc = buf_add(out, s, n, err);
+        more = block ? !closes : joins;
+    }
+    if (!rc && *got == LINE_STOPPED) rc = buf_add(out, buf_str(&one), one.n, err);
+    if (!rc && *got == LINE_END && out->n) *got = LINE_TEXT; /* the input ended inside a block */
+    buf_deinit(&one);
+    return rc;
+}
+
+/* Typed bytes that are no text are shown and not sent. */
+static bool is_sendable(struct plain *p, struct buf *typed) {
+    while (typed->n && strchr(" \t\r\n", typed->p[typed->n - 1]))
+        buf_cut(typed, typed->n - 1);
+    size_t ok = text_valid(buf_str(typed), typed->n);
+    if (ok < typed->n) plain_note(p, "not sent: byte %zu is not UTF-8", ok + 1);
+    return typed->n && ok == typed->n;
+}
+
+static int handle(struct plain *p, struct buf *typed, ox_err *err) {
+    struct command_line c;
+    if (!is_sendable(p, typed)) return 0;
+    line_remember(p->line, buf_str(typed));
+    int rc = command_parse(buf_str(typed), &c, err);
+    if (!rc && c.command) return plain_command(p, buf_str(typed), err);
+    if (!rc) rc = plain_ask(p, c.rest, strlen(c.rest), err);
+    if (rc && !p->out.is_closed) { /* nothing typed is lost: it is one key away */
+        plain_error(p, err);
+        if (p->edits && (rc == OX_EFIT || rc == OX_EUSAGE))
+            plain_note(p, "Up brings your text back");
+        *err = (ox_err){0};
+        rc = 0;
+    }
+    return rc;
+}
+
+void plain_transcript(struct plain *p) {
+    static const char *const labels[] = {"", "system> ", "you> ", "oxbow> "};
+    struct chat_node **path = NULL;
+    size_t n = 0;
+    if (chat_path(&p->talk.chat, p->talk.chat.leaf, &path, &n, NULL)) return;
+    for (size_t i = 0; i < n; i++) {
+        const struct chat_node *m = path[i];
+        for (size_t k = 0; k < m->n_docs; k++)
+            plain_note(p, "[%s]", m->docs[k].name ? m->docs[k].name : "a deleted document");
+        output_bytes(&p->out, labels[m->role], strlen(labels[m->role]), NULL);
+        output_text(&p->out, m->text, m->n_bytes, NULL);
+        if (m->end == CHAT_CRASHED) output_bytes(&p->out, " [interrupted]", 14, NULL);
+        output_bytes(&p->out, "\n", 1, NULL);
+    }
+    ox_free(path);
+}
+
+static void greet(const struct plain *p) {
+    const struct ox_info *i = p->talk.info;
+    char limit[SAY_BYTES];
+    plain_note(p, "%s, %s tokens of context; /help lists commands, Ctrl-D leaves", i->name,
+               say_count(limit, i->max_tokens));
+    for (const char *s = i->note; *s; s += strcspn(s, "\n") + (strchr(s, '\n') != NULL))
+        plain_note(p, "%.*s", (int)strcspn(s, "\n"), s);
+    if (p->talk.save_note.n) plain_note(p, "%s", buf_str(&p->talk.save_note));
+}
+
+int plain_run(struct plain *p, const char *draft, ox_err *err) {
+    struct buf typed = {0};
+    double stopped_at = -QUIT_S;
+    const struct line_opts opts = {p->edits, !isatty(STDIN_FILENO), signals_fd()};
+    ox_err local = {0};
+    if (!err) err = &local;
+    int rc = line_open(&opts, &p->line, err);
+    if (!rc) greet(p);
+    if (!rc && draft && draft[0]) line_prefill(p->line, draft);
+    while (!rc && !p->is_done) {
+        enum line_got got = LINE_END;
+        rc = read_message(p, &typed, &got, err);
+        if (rc || got == LINE_END) break;
+        if (got == LINE_TEXT) {
+            rc = handle(p, &typed, err);
+            continue;
+        }
+        int signo = turn_signal();
+        bool again = now_s() - stopped_at < QUIT_S;
+        if (signo != 0 && signo != 2)
+            rc = OX_ECANCELLED; /* SIGTERM, SIGHUP */
+        else if (typed.n) {
+            line_remember(p->line, buf_str(&typed));
+            plain_note(p, "put aside; Up brings it back");
+        } else if (again)
+            break;
+        else
+            plain_note(p, "again to quit");
+        stopped_at = typed.n ? -QUIT_S : now_s();
+        if (rc) p->talk.signo = signo;
+    }
+    line_close(p->line);
+    p->line = NULL;
+    buf_deinit(&typed);
+    return rc;
+}

@@ -1,0 +1,39 @@
+/* plain.h - a conversation in append-only lines: `you> `, `oxbow> `, notices as `-- text`. For slow
+ * lines, logs, screen readers, and whoever likes it. docs/PRODUCT.md sections 3 and 6. */
+#ifndef PLAIN_H
+#define PLAIN_H
+
+#include "app/output.h"
+#include "app/plain/line.h"
+#include "app/progress.h"
+#include "app/talk.h"
+
+struct plain {
+    struct config *conf;
+    struct talk talk;
+    line *line;
+    struct output out;
+    struct progress bar;
+    bool is_quiet, cites, edits; /* cites: check quotations; edits: libedit is in use */
+    bool is_done;
+    size_t used_before; /* tokens of the context after the answer before */
+};
+
+/* Reads and answers until the end of input or /quit. The talk is started and its first documents
+ * are added; draft (or NULL) is typed already. */
+int plain_run(struct plain *p, const char *draft, ox_err *err);
+
+/* The conversation so far, before a weight is read. */
+void plain_transcript(struct plain *p);
+
+/* --- for plain_command.c --- */
+void plain_note(const struct plain *p, const char *fmt, ...)
+    OX_PRINTF(2, 3); /* through the filter */
+void plain_error(const struct plain *p, const ox_err *e);
+int plain_ask(struct plain *p, const char *question, size_t n,
+              ox_err *err);                        /* NULL: answer the leaf */
+void plain_added(const struct plain *p, size_t i); /* says what a new document costs */
+/* One slash command; its errors are printed, and only what ends the program is returned. */
+int plain_command(struct plain *p, const char *typed, ox_err *err);
+
+#endif

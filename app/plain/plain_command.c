@@ -1,0 +1,378 @@
+/* plain_command.c - slash commands of the plain mode. The table of names is core/command.c; this
+ * one says what each does here. */
+#include "app/plain/plain.h"
+
+#include "app/core/command.h"
+#include "app/core/say.h"
+#include "app/core/text.h"
+#include "app/signals.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- session
+ * --------------------------------------------------------------------------------------- */
+
+static int do_quit(struct plain *p, const char *arg, ox_err *err) {
+    (void)arg, (void)err;
+    p->is_done = true;
+    return 0;
+}
+
+static int do_new(struct plain *p, const char *arg, ox_err *err) {
+    (void)arg, (void)err;
+    talk_new(&p->talk);
+    p->used_before = 0;
+    plain_note(p, "a new session");
+    return 0;
+}
+
+/* A number from 1 on; `absent` if nothing was typed. */
+static int parse_count(const char *arg, size_t absent, size_t *out, ox_err *err) {
+    char *end;
+    *out = *arg ? strtoul(arg, &end, 10) : absent;
+    if (!*arg || (*out >= 1 && *out < 1000000 && !*end && arg[0] != '-')) return 0;
+    return ox_err_set(err, OX_EUSAGE, "\"%.40s\" is not a number from 1 on", arg);
+}
+
+/* Documents that stood before a question wait again when it is taken back. */
+static void take_back_docs(struct plain *p, const struct chat_node *question) {
+    struct talk *t = &p->talk;
+    for (size_t k = 0; k < question->n_docs; k++)
+        for (size_t i = 0; i < t->n_docs; i++)
+            if (t->doc[i].id == question->docs[k].doc && t->doc[i].from == question->docs[k].from &&
+                t->doc[i].to == question->docs[k].to) {
+                t->doc[i].is_waiting = true;
+                plain_note(p, "[%zu] %s waits for your next question", i + 1,
+                           buf_str(&t->doc[i].name));
+            }
+}
+
+static void show_branch(struct plain *p) {
+    struct talk *t = &p->talk;
+    ox_err e = {0};
+    if (t->st && t->id && t->chat.leaf > 0 && store_branch_show(t->st, t->id, t->chat.leaf, &e))
+        plain_error(p, &e);
+}
+
+static int go_before(struct plain *p, int64_t question, ox_err *err) {
+    struct talk *t = &p->talk;
+    const struct chat_node *q = question ? chat_find(&t->chat, question) : NULL;
+    if (!q) return ox_err_set(err, OX_EUSAGE, "there are not that many questions");
+    take_back_docs(p, q);
+    t->chat.leaf = q->parent;
+    show_branch(p);
+    return 0;
+}
+
+static size_t count_turns(const struct talk *t) {
+    size_t n = 0;
+    while (chat_turn(&t->chat, t->chat.leaf, n + 1))
+        n++;
+    return n;
+}
+
+static int do_undo(struct plain *p, const char *arg, ox_err *err) {
+    size_t n, turns = count_turns(&p->talk);
+    int rc = parse_count(arg, 1, &n, err);
+    if (rc) return rc;
+    if (n > turns) return ox_err_set(err, OX_EUSAGE, "this session has %zu turns", turns);
+    rc = go_before(p, chat_turn(&p->talk.chat, p->talk.chat.leaf, turns - n + 1), err);
+    if (!rc) plain_note(p, "back before turn %zu; the branch stays", turns - n + 1);
+    return rc;
+}
+
+static int do_edit(struct plain *p, const char *arg, ox_err *err) {
+    struct talk *t = &p->talk;
+    size_t n, turns = count_turns(t);
+    int rc = parse_count(arg, turns ? turns : 1, &n, err);
+    if (rc) return rc;
+    int64_t id = chat_turn(&t->chat, t->chat.leaf, n);
+    const struct chat_node *q = id ? chat_find(&t->chat, id) : NULL;
+    if (!q) return ox_err_set(err, OX_EUSAGE, "this session has %zu turns", turns);
+    char *text = ox_strdup(q->text, "a question", err);
+    if (!text) return OX_ENOMEM;
+    rc = go_before(p, id, err);
+    if (!rc && p->edits && !strchr(text, '\n'))
+        line_prefill(p->line, text);
+    else if (!rc)
+        plain_note(p, "type question %zu anew; it was: %.300s", n, text);
+    ox_free(text);
+    return rc;
+}
+
+static int do_regen(struct plain *p, const char *arg, ox_err *err) {
+    struct talk *t = &p->talk;
+    const struct chat_node *leaf = t->chat.leaf ? chat_find(&t->chat, t->chat.leaf) : NULL;
+    if (!leaf || leaf->role != OX_ROLE_ASSISTANT)
+        return ox_err_set(err, OX_EUSAGE, "there is no answer yet");
+    int64_t seed = p->conf->seed, old = t->chat.leaf;
+    int rc = *arg ? conf_set(p->conf, "seed", arg, "/regen", err) : 0;
+    if (rc) return rc;
+    t->chat.leaf = leaf->parent;
+    rc = plain_ask(p, NULL, 0, err);
+    if (rc == OX_EFIT) t->chat.leaf = old;
+    p->conf->seed = seed;
+    return rc;
+}
+
+/* --- documents
+ * ------------------------------------------------------------------------------------- */
+
+static int do_file(struct plain *p, const char *arg, ox_err *err) {
+    struct ingest in = {0};
+    const struct ingest_opts opts = {.stop_fd = signals_fd()};
+    int rc = ingest_open(arg, &opts, &in, err);
+    if (!rc) rc = talk_add(&p->talk, &in, err);
+    if (!rc) plain_added(p, p->talk.n_docs - 1);
+    if (rc == OX_ECANCELLED) turn_signal();
+    return rc;
+}
+
+static int do_docs(struct plain *p, const char *arg, ox_err *err) {
+    char n[SAY_BYTES];
+    (void)arg, (void)err;
+    for (size_t i = 0; i < p->talk.n_docs; i++) {
+        const struct talk_doc *d = &p->talk.doc[i];
+        plain_note(p, "[%zu] %s, %s tokens%s", i + 1, buf_str(&d->name), say_count(n, d->tok.n),
+                   d->is_waiting ? ", waits for your next question" : "");
+    }
+    if (!p->talk.n_docs) plain_note(p, "no documents; /file PATH adds one");
+    return 0;
+}
+
+static int do_doc(struct plain *p, const char *arg, ox_err *err) {
+    enum { SHOWN_LINES = 20 };
+    size_t n;
+    int rc = parse_count(arg, 1, &n, err);
+    if (rc) return rc;
+    if (n > p->talk.n_docs)
+        return ox_err_set(err, OX_EUSAGE, "there are %zu documents", p->talk.n_docs);
+    const struct talk_doc *d = &p->talk.doc[n - 1];
+    const char *s = buf_str(&d->text), *end = s + d->text.n;
+    for (size_t i = 0; !rc && i < SHOWN_LINES && s < end; i++) {
+        size_t len = strcspn(s, "\n");
+        struct buf b = {0};
+        rc = buf_printf(&b, err, "%6zu  ", d->first_line + i);
+        if (!rc) rc = text_brief(&b, s, len, 100, err);
+        if (!rc) printf("%s\n", buf_str(&b));
+        buf_deinit(&b);
+        s += len + 1;
+    }
+    fflush(stdout);
+    if (s < end) plain_note(p, "the first %d lines of %s", SHOWN_LINES, buf_str(&d->name));
+    return rc;
+}
+
+static int do_drop(struct plain *p, const char *arg, ox_err *err) {
+    size_t n;
+    int rc = parse_count(arg, 1, &n, err);
+    if (!rc) rc = talk_drop(&p->talk, n - 1, err);
+    if (!rc) plain_note(p, "document %zu is gone", n);
+    return rc;
+}
+
+/* --- settings
+ * -------------------------------------------------------------------------------------- */
+
+static int parse_switch(const char *arg, bool *out, ox_err *err) {
+    if (strcmp(arg, "on") && strcmp(arg, "off"))
+        return ox_err_set(err, OX_EUSAGE, "\"%.40s\" is not on or off", arg);
+    *out = strcmp(arg, "on") == 0;
+    return 0;
+}
+
+static int do_cite(struct plain *p, const char *arg, ox_err *err) {
+    int rc = parse_switch(arg, &p->cites, err);
+    if (!rc) plain_note(p, p->cites ? "quotations are checked" : "quotations are not checked");
+    return rc;
+}
+
+static int do_think(struct plain *p, const char *arg, ox_err *err) {
+    bool on = false;
+    int rc = parse_switch(arg, &on, err);
+    if (!rc) p->conf->no_think = !on;
+    if (!rc)
+        plain_note(
+            p, p->talk.info->thinks ? "thoughts are %s" : "thoughts are %s; this model has none",
+            arg);
+    return rc;
+}
+
+static int do_set(struct plain *p, const char *arg, ox_err *err) {
+    static const char *const keys[] = {"temperature",    "top_p", "top_k",  "min_p",
+                                       "repeat_penalty", "seed",  "max_new"};
+    char key[32] = {0};
+    size_t n = strcspn(arg, " =");
+    const char *value = arg + n + strspn(arg + n, " =");
+    for (size_t i = 0; i < n && i < sizeof key - 1; i++)
+        key[i] = arg[i] == '-' ? '_' : arg[i];
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        if (strcmp(keys[i], key) != 0) continue;
+        int rc = conf_set(p->conf, key, value, "/set", err);
+        if (!rc) plain_note(p, "%s is %s from the next answer on", key, value);
+        return rc;
+    }
+    ox_err_set(err, OX_EUSAGE, "/set does not know \"%.30s\"", key);
+    return ox_err_fix(err, "temperature, top-p, top-k, min-p, repeat-penalty, seed, max-new");
+}
+
+static int do_system(struct plain *p, const char *arg, ox_err *err) {
+    struct talk *t = &p->talk;
+    const struct chat_node *first = t->chat.leaf ? talk_message(t, 1) : NULL;
+    if (!*arg) {
+        bool in_tree = first && first->role == OX_ROLE_SYSTEM;
+        const char *text = in_tree ? first->text : buf_str(&t->system);
+        plain_note(p, *text ? "system prompt: %s" : "no system prompt%s", text);
+        return 0;
+    }
+    if (t->chat.leaf) {
+        ox_err_set(err, OX_EUSAGE, "a system prompt stands before the first question");
+        return ox_err_fix(err, "/new, then /system TEXT");
+    }
+    buf_cut(&t->system, 0);
+    int rc = buf_puts(&t->system, arg, err);
+    if (!rc) plain_note(p, "the system prompt is set");
+    return rc;
+}
+
+/* --- what is there
+ * --------------------------------------------------------------------------------- */
+
+static int do_context(struct plain *p, const char *arg, ox_err *err) {
+    struct talk *t = &p->talk;
+    char a[SAY_BYTES], b[SAY_BYTES];
+    size_t docs = 0, waiting = 0, used = talk_used(t);
+    (void)arg, (void)err;
+    for (size_t i = 0; i < t->n_docs; i++)
+        *(t->doc[i].is_waiting ? &waiting : &docs) += t->doc[i].tok.n;
+    plain_note(p, "%s of %s tokens used", say_count(a, used), say_count(b, t->info->max_tokens));
+    if (docs)
+        plain_note(p, "documents %s, turns %s", say_count(a, docs),
+                   say_count(b, used > docs ? used - docs : 0));
+    if (waiting) plain_note(p, "%s more in documents that wait", say_count(a, waiting));
+    return 0;
+}
+
+static int do_tokens(struct plain *p, const char *arg, ox_err *err) {
+    struct ox_tokens tok = {0};
+    char n[SAY_BYTES];
+    if (!*arg) return do_context(p, arg, err);
+    int rc = turn_encode(p->talk.w, arg, strlen(arg), &tok, err);
+    if (!rc) plain_note(p, "%s tokens", say_count(n, tok.n));
+    ox_free(tok.v);
+    return rc;
+}
+
+static int do_stats(struct plain *p, const char *arg, ox_err *err) {
+    const struct chat_ledger *l = &p->talk.ledger;
+    char a[SAY_BYTES], b[SAY_BYTES], c[SAY_BYTES];
+    (void)arg, (void)err;
+    if (!l->n_in) {
+        plain_note(p, "no answer yet");
+        return 0;
+    }
+    plain_note(p, "%s reused, %s read in %s%s", say_count(a, l->n_reused),
+               say_count(b, l->n_in - l->n_reused), say_time(c, l->prefill_s),
+               l->exact ? ", exact" : "");
+    plain_note(p, "%s generated in %s, %.1f tok/s, seed %llu", say_count(a, l->n_out),
+               say_time(b, l->decode_s), l->decode_s > 0 ? (double)l->n_out / l->decode_s : 0,
+               (unsigned long long)l->seed);
+    return 0;
+}
+
+static int do_model(struct plain *p, const char *arg, ox_err *err) {
+    const struct ox_info *i = p->talk.info;
+    char a[SAY_BYTES], b[SAY_BYTES];
+    if (*arg) {
+        ox_err_set(err, OX_EUSAGE, "the plain mode keeps its model");
+        return ox_err_fix(err, "leave, and start again with -m %.100s", arg);
+    }
+    plain_note(p, "%s on %s, %s tokens of context, %s of weights", i->name, i->backend,
+               say_count(a, i->max_tokens), say_bytes(b, i->weight_bytes));
+    return 0;
+}
+
+/* OSC 52: the terminal puts it on the clipboard, over ssh too. Only because the person asked. */
+static int do_copy(struct plain *p, const char *arg, ox_err *err) {
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    size_t n = 0;
+    int rc = *arg ? parse_count(arg, 1, &n, err) : 0;
+    if (rc) return rc;
+    const struct chat_node *m = talk_message(&p->talk, n);
+    if (!m)
+        return ox_err_set(err, OX_EUSAGE, n ? "there is no message %zu" : "there is no answer yet",
+                          n);
+    if (!p->out.is_terminal || !p->edits) {
+        ox_err_set(err, OX_EFAIL, "this output has no clipboard");
+        return ox_err_fix(err, "/export FILE writes the conversation");
+    }
+    struct buf b = {0};
+    rc = buf_puts(&b, "\x1B]52;c;", err);
+    const unsigned char *s = (const unsigned char *)m->text;
+    for (size_t i = 0; !rc && i < m->n_bytes; i += 3) {
+        size_t left = m->n_bytes - i;
+        unsigned v = (unsigned)s[i] << 16 | (left > 1 ? (unsigned)s[i + 1] << 8 : 0) |
+                     (left > 2 ? s[i + 2] : 0u);
+        const char q[4] = {digits[v >> 18], digits[v >> 12 & 63],
+                           left > 1 ? digits[v >> 6 & 63] : '=', left > 2 ? digits[v & 63] : '='};
+        rc = buf_add(&b, q, 4, err);
+    }
+    if (!rc) rc = buf_putc(&b, '\a', err);
+    if (!rc) rc = output_bytes(&p->out, buf_str(&b), b.n, err);
+    if (!rc) plain_note(p, "copied %zu bytes (OSC 52; the terminal must allow it)", m->n_bytes);
+    buf_deinit(&b);
+    return rc;
+}
+
+static int do_help(struct plain *p, const char *arg, ox_err *err);
+
+static const struct {
+    enum command_id id;
+    int (*run)(struct plain *p, const char *arg, ox_err *err);
+} table[] = {
+    {CMD_HELP, do_help},     {CMD_QUIT, do_quit},     {CMD_NEW, do_new},
+    {CMD_UNDO, do_undo},     {CMD_EDIT, do_edit},     {CMD_REGEN, do_regen},
+    {CMD_FILE, do_file},     {CMD_DOCS, do_docs},     {CMD_DOC, do_doc},
+    {CMD_DROP, do_drop},     {CMD_CITE, do_cite},     {CMD_THINK, do_think},
+    {CMD_SET, do_set},       {CMD_SYSTEM, do_system}, {CMD_CONTEXT, do_context},
+    {CMD_TOKENS, do_tokens}, {CMD_STATS, do_stats},   {CMD_MODEL, do_model},
+    {CMD_COPY, do_copy},
+};
+enum { N_TABLE = sizeof table / sizeof table[0] };
+
+static int do_help(struct plain *p, const char *arg, ox_err *err) {
+    size_t n;
+    const struct command *all = command_table(&n);
+    (void)arg, (void)err;
+    for (size_t i = 0; i < n; i++)
+        for (size_t k = 0; k < N_TABLE; k++)
+            if (table[k].id == all[i].id)
+                fprintf(stderr, "  /%-8s %-10s %s\n", all[i].name, all[i].args, all[i].help);
+    fprintf(
+        stderr,
+        "  lines between \"\"\" are one message; a line that ends in \\ goes on; // sends a slash\n"
+        "  Ctrl-C stops an answer and keeps it; Ctrl-D leaves\n");
+    (void)p;
+    return 0;
+}
+
+int plain_command(struct plain *p, const char *typed, ox_err *err) {
+    struct command_line c;
+    int rc = command_parse(typed, &c, err);
+    size_t i = 0;
+    while (!rc && i < N_TABLE && table[i].id != c.command->id)
+        i++;
+    if (!rc && i == N_TABLE) {
+        ox_err_set(err, OX_EUSAGE, "/%s is not part of the plain mode yet", c.command->name);
+        rc = ox_err_fix(err, "/help lists what is");
+    }
+    if (!rc) rc = table[i].run(p, c.rest, err);
+    if (rc && !p->out.is_closed) {
+        plain_error(p, err);
+        *err = (ox_err){0};
+        return 0;
+    }
+    return rc;
+}

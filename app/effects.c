@@ -456,6 +456,8 @@ static int set_model(struct effects *fx, const struct effect *e, ox_err *err) {
     struct event ev = {.kind = EV_LOADING, .text = e->text};
     if (!job.text) return OX_ENOMEM;
     fx->info = NULL;
+    fx->load_job = job.id;
+    fx->load_err = (ox_err){0};
     effects_event(fx, &ev);
     return worker_send(fx->w, &job, err);
 }
@@ -581,6 +583,7 @@ int effects_start_engine(struct effects *fx, ox_err *err) {
     if (rc) return rc;
     struct work load = {.kind = WORK_LOAD, .id = ++fx->next_job};
     struct event ev = {.kind = EV_LOADING, .text = c->model ? c->model : "oxbow-mini"};
+    fx->load_job = load.id;
     effects_event(fx, &ev);
     return worker_send(fx->w, &load, err);
 }

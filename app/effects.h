@@ -47,7 +47,8 @@ struct effects {
     struct fx_answer answer;
     struct effect waiting; /* FX_ASK before the model was loaded */
     bool is_locked;        /* the session is ours to write */
-    double model_wall_s;   /* when loading began */
+    uint64_t load_job;
+    ox_err load_err; /* code 0: loading, or loaded */
 };
 
 double effects_clock(void); /* seconds; starts as the time of day, then only grows */

@@ -215,6 +215,10 @@ static void send_job(struct effects *fx, int64_t leaf, const char *seed, enum ox
 }
 
 void effects_ask(struct effects *fx, const struct effect *e) {
+    if (fx->load_err.code) {
+        fail_answer(fx, &fx->load_err);
+        return;
+    }
     if (!fx->info) { /* the model is still loading: the question is kept and goes then */
         ox_free(fx->waiting.text);
         fx->waiting = *e;
@@ -257,6 +261,19 @@ static void take_loaded(struct effects *fx) {
     fx->waiting = (struct effect){0};
     effects_ask(fx, &asked);
     ox_free(asked.text);
+}
+
+/* The questions of this run cannot be answered; everything else works. */
+static void take_load_failure(struct effects *fx, const ox_err *e) {
+    fx->load_err = *e;
+    effects_notice(fx, true, "no model: %s", e->what);
+    if (fx->waiting.kind == FX_NONE) {
+        effects_fail(fx, e);
+        return;
+    }
+    ox_free(fx->waiting.text);
+    fx->waiting = (struct effect){0};
+    fail_answer(fx, e);
 }
 
 static void take_text(struct effects *fx, const struct news *n) {
@@ -331,6 +348,8 @@ static void take_one(struct effects *fx, struct news *n) {
     case NEWS_FAILED:
         if (is_answer)
             fail_answer(fx, &n->err);
+        else if (n->id == fx->load_job)
+            take_load_failure(fx, &n->err);
         else if (n->err.code != OX_ECANCELLED)
             effects_fail(fx, &n->err);
         take_counted(fx, n);

@@ -147,7 +147,7 @@ static void say_counted(struct app_state *s, const struct open_doc *d) {
         state_notice(s, false, "%s: %s tokens, fits (%s)", d->d.name,
                      say_count(count, d->d.n_tokens), say_short(limit, s->model.limit));
     else
-        state_notice(s, true, "%s: %s tokens do not fit %s; try: oxbow summarize", d->d.name,
+        state_notice(s, true, "%s: %s tokens do not fit (%s); try: oxbow summarize", d->d.name,
                      say_count(count, d->d.n_tokens), say_short(limit, s->model.limit));
 }
 

@@ -114,7 +114,8 @@ static size_t read_escape(const char *s, size_t n, struct input *out) {
         return 3;
     }
     *out = (struct input){.kind = INPUT_KEY, .key = KEY_ESC};
-    if (s[1] == '\033') return 1;
+    /* Esc and then Ctrl-S, typed fast: nobody means Alt-Ctrl-S. */
+    if ((unsigned char)s[1] < 0x20 && s[1] != '\r') return 1;
     int32_t cp;
     size_t len = text_next(s + 1, n - 1, &cp);
     if (cp < 0) return 1;

@@ -274,6 +274,40 @@ static void assert_ids(struct ox_tokens got, struct ox_tokens want) {
     ox_free(want.v);
 }
 
+/* The prompts of the greedy runs in oxbow-mini's golden.safetensors, made by transformers. */
+static const struct {
+    const char *system, *user;
+    size_t n;
+    int32_t ids[30];
+} prompts[] = {
+    {NULL,
+     "What is the capital of France?",
+     16,
+     {1, 4093, 198, 1780, 314, 260, 3575, 282, 4649, 47, 2, 198, 1, 520, 9531, 198}},
+    {NULL,
+     "List three healthy breakfast ideas.",
+     15,
+     {1, 4093, 198, 6106, 1296, 2458, 13848, 2821, 30, 2, 198, 1, 520, 9531, 198}},
+    {"You are a helpful assistant.",
+     "Explain why the sky is blue in two sentences.",
+     30,
+     {1,    9690, 198,  2683, 359,  253, 5356, 11173, 30, 2, 198, 1, 4093, 198,  36971,
+      1701, 260,  6376, 314,  4461, 281, 827,  8545,  30, 2, 198, 1, 520,  9531, 198}},
+};
+
+static void test_template__prompts_of_the_default_model(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof prompts / sizeof prompts[0]; i++) {
+        struct ox_msg msg[2] = {message(OX_ROLE_SYSTEM, prompts[i].system ? prompts[i].system : ""),
+                                message(OX_ROLE_USER, prompts[i].user)};
+        size_t skip = !prompts[i].system;
+        struct ox_tokens got = render(&mini, msg + skip, 2 - skip, OX_REPLY_OPEN, NULL);
+        assert_int_equal(got.n, prompts[i].n);
+        assert_memory_equal(got.v, prompts[i].ids, got.n * sizeof *got.v);
+        ox_free(got.v);
+    }
+}
+
 static void test_template__documents_are_encoded_apart(void **state) {
     (void)state;
     struct ox_msg msg[] = {message(OX_ROLE_USER, "Here is a document.\n\n"),
@@ -509,6 +543,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_template__golden_renders),
         cmocka_unit_test(test_template__default_model),
+        cmocka_unit_test(test_template__prompts_of_the_default_model),
         cmocka_unit_test(test_template__documents_are_encoded_apart),
         cmocka_unit_test(test_template__saved_turns_keep_their_ids),
         cmocka_unit_test(test_template__a_longer_conversation_extends_the_shorter),

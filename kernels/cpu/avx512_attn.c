@@ -6,8 +6,9 @@
  * smem      one block of 64 keys as f32, 2 x 64 x Dh x 4 bytes
  * cost      4 H Dh (N + T/2) T operations; KV read once for all query heads of a KV head
  * limit     T = 1: KV bytes; prefill: FMA issue
- * numerics  f32; blocks of 64 and ranges of 1,024 keys at absolute multiples, merged in rising
- * order refuses   Dh > 256: the reference form does it measured  docs/PERF.md, CPU */
+ * numerics  f32; blocks of 64 and ranges of 1,024 keys at absolute multiples, in rising order
+ * refuses   Dh > 256: the reference form does it
+ * measured  docs/PERF.md, CPU */
 #include "kernels/cpu/simd_attn_f32.h"
 
 int avx512_attn(kn_dev *dev, const struct kn_attn *a, ox_err *err) {

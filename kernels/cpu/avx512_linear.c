@@ -6,8 +6,8 @@
  * smem      accumulators of 64 tokens x 32 rows, 8 KB of L1
  * cost      2 T O D operations; weights O D / 2 bytes (int4), read once for all tokens of a call
  * limit     T = 1: memory; T >= 16: one vpdpbusd a cycle
- * numerics  int32 sums of a group are exact, f32 over groups in rising order; f32 mode: one fma
- * chain refuses   nothing: zero points and groups that 64 does not divide take the f32 product
+ * numerics  int32 sums of a group are exact, f32 over groups in rising order; f32 mode: one chain
+ * refuses   nothing: zero points and groups that 64 does not divide take the f32 product
  * measured  docs/PERF.md, CPU */
 #include "kernels/cpu/simd_linear.h"
 

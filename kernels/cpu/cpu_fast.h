@@ -18,4 +18,6 @@ int avx512_linear(kn_dev *dev, const struct kn_linear *l, ox_err *err);
 int avx512_gdn(kn_dev *dev, const struct kn_gdn *g, ox_err *err);
 int avx512_attn(kn_dev *dev, const struct kn_attn *a, ox_err *err);
 
+int avx512bf16_attn(kn_dev *dev, const struct kn_attn *a, ox_err *err);
+
 #endif

@@ -65,7 +65,7 @@ const struct cpu_level *cpu_levels(int *n) {
         {"avx512", has_avx512, cpu_pack_words, cpu_embed_words, avx512_linear, avx512_gdn,
          avx512_attn},
         {"avx512bf16", has_avx512bf16, cpu_pack_words, cpu_embed_words, avx512_linear, avx512_gdn,
-         avx512_attn},
+         avx512bf16_attn},
 #endif
     };
     *n = (int)(sizeof levels / sizeof levels[0]);

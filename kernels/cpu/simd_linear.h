@@ -315,7 +315,8 @@ static void add_outliers(const struct cpu_mat *m, int64_t b, const struct linear
 
 static void product(const struct cpu_mat *m, int64_t b, int R, const struct linear_job *j,
                     int64_t t0, int64_t n, float *acc) {
-    memset(acc, 0, sizeof *acc * CPU_ROWS * TOKEN_TILE * (size_t)R);
+    for (int r = 0; r < R; r++)
+        memset(acc + r * TOKEN_TILE * CPU_ROWS, 0, sizeof *acc * CPU_ROWS * (size_t)n);
     if (takes_int8(m, j->f32_act)) {
         int form = m->dtype == KN_I4 ? FOR_INT4 : FOR_INT8;
         q8_tile(m, b, R, j, &j->quant[form], t0, n, acc);

@@ -41,8 +41,7 @@ const char *offline_text(const struct offline *o, const char *key) {
     return json_string_value(json_object_get(o->args, key));
 }
 
-/* A path may be any bytes, JSON may not. */
-static json_t *text_of(const char *s) {
+json_t *offline_name(const char *s) {
     json_t *v = json_string(s);
     return v ? v : json_string("?");
 }
@@ -173,8 +172,9 @@ static json_t *build_model(const struct offline *o, int64_t n_params, const char
     find_licence(o->folder, licence, sizeof licence);
     show_format(o, format, sizeof format);
     json_t *m = json_pack("{s:s, s:o, s:o, s:s, s:s, s:b, s:s}", "event", "model", "name",
-                          text_of(folder_name(o->folder)), "path", text_of(folder_path(o->folder)),
-                          "format", format, "weights", hash, "tied", c->tied, "note", c->note);
+                          offline_name(folder_name(o->folder)), "path",
+                          offline_name(folder_path(o->folder)), "format", format, "weights", hash,
+                          "tied", c->tied, "note", c->note);
     /* Bytes of a position, docs/MODEL.md section 5: KV in bf16; S in f32 and conv state in bf16. */
     int64_t kd = (int64_t)c->n_k_heads * c->k_size, vd = (int64_t)c->n_v_heads * c->v_size;
     int64_t token_bytes = (int64_t)c->n_attn * 2 * c->n_kv_heads * c->head_size * 2;
@@ -207,7 +207,7 @@ static json_t *build_model(const struct offline *o, int64_t n_params, const char
         json_object_set_new(m, numbers[i].key, json_integer(numbers[i].v));
     json_object_set_new(m, "rope_theta",
                         c->rope_theta > 0 ? json_real(c->rope_theta) : json_null());
-    json_object_set_new(m, "licence", licence[0] ? text_of(licence) : json_null());
+    json_object_set_new(m, "licence", licence[0] ? offline_name(licence) : json_null());
     return m;
 }
 

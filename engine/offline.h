@@ -1,19 +1,21 @@
 /* offline.h - tasks of ox_offline: work on a model's files without a conversation. Each result is
  * one JSON object handed to `line`; its member "event" says which of those below it is. One thread.
  *
- *   task      args                            events
- *   INSPECT   tensors: bool                   tensor: name type shape bytes file (with tensors)
- *                                             model: see offline.c; one, last
- *   VERIFY    -                               progress: done of (bytes); about a hundred
- *                                             verified: tensors of bytes hash key
- *   QUANTIZE  out: folder, bits: 8 or 4,      progress: done of (bytes of the source)
- *             lm_head: bool (8 bits, off)     error: kind bits group matrices rms worst
- *                                             quantized: out bytes_before bytes_after
- *   BENCH     ctx: [tokens], reply: tokens    machine: device backend load_s weight_bytes
- * read_bytes_s (8192 and 64 if absent)         bench: case ctx min_s median_s p95_s tok_s, and for
- *                                             case "decode": bytes limit_s share
- *   read_bytes_s: what all threads read from memory in a second, measured beside; null where the
- *   device is no CPU, then limit_s and share are null as well. limit_s: bytes / read_bytes_s. */
+ *   INSPECT   args    tensors: bool
+ *             events  tensor    name, type, shape, bytes, file: each, with tensors
+ *                     model     what build_model in offline.c lists
+ *   VERIFY    events  progress  done, of: bytes; about a hundred
+ *                     verified  tensors, of, bytes, hash (of every byte), key (ox_info.weights)
+ *   QUANTIZE  args    out: folder; bits: 8 or 4; lm_head: bool, in 8 bits
+ *             events  progress  done, of: bytes of the source
+ *                     error     kind, bits, group, matrices, rms, worst: relative
+ *                     quantized out, bytes_before, bytes_after
+ *   BENCH     args    ctx: [tokens], 8192 if absent; reply: tokens, 64; shape: "7b", "mini",
+ * "tiny", a made-up model with weights: "int4", "int8", "bf16", in the folder dir: "/tmp" events
+ * machine   device, backend, load_s, weight_bytes, read_bytes_s: what all threads read from memory
+ * in a second, measured beside; null on a GPU bench     case: "prefill", "decode"; ctx, min_s,
+ * median_s, p95_s, tok_s; for decode: bytes, limit_s = bytes / read_bytes_s, share of it, or null
+ */
 #ifndef OFFLINE_H
 #define OFFLINE_H
 
@@ -41,8 +43,16 @@ int offline_progress(const struct offline *o, uint64_t done, uint64_t of, int *s
 bool offline_flag(const struct offline *o, const char *key);
 const char *offline_text(const struct offline *o, const char *key); /* or NULL */
 
-int offline_quantize(struct offline *o, ox_err *err); /* offline_quantize.c */
-int offline_bench(struct offline *o, const struct ox_engine_opts *opts,
-                  ox_err *err); /* offline_bench.c */
+/* A path as JSON text; "?" for one that is not UTF-8. Owned. */
+json_t *offline_name(const char *path);
+
+int offline_quantize(struct offline *o, ox_err *err);
+/* offline_bench.c */
+int offline_bench(struct offline *o, const struct ox_engine_opts *opts, ox_err *err);
+
+/* offline_shape.c: a made-up model ("7b", "mini", "tiny") of 16, 8 or 4 bits in an empty or new
+ * folder, with the tokenizer of `from`. Its answers mean nothing. */
+int offline_shape(struct folder *from, const char *shape, int bits, const char *dir, ox_err *err);
+void offline_shape_remove(const char *dir);
 
 #endif

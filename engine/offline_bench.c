@@ -206,7 +206,7 @@ static int say_machine(struct bench *b, double load_s) {
     return offline_say(b->o, line, b->err);
 }
 
-int offline_bench(struct offline *o, const struct ox_engine_opts *opts, ox_err *err) {
+static int bench_model(struct offline *o, const struct ox_engine_opts *opts, ox_err *err) {
     struct bench b = {.o = o, .err = err};
     struct ox_engine_opts how = *opts;
     size_t ctx[MAX_CASES], n = 0, longest = 0;
@@ -232,4 +232,40 @@ int offline_bench(struct offline *o, const struct ox_engine_opts *opts, ox_err *
     ox_free(b.tok);
     ox_engine_close(b.engine);
     return rc;
+}
+
+/* A made-up model in a folder of its own beside other temporary files, gone afterwards. */
+static int bench_shape(struct offline *o, const struct ox_engine_opts *opts, const char *shape,
+                       ox_err *err) {
+    const char *parent = offline_text(o, "dir"), *weights = offline_text(o, "weights");
+    const char *names[] = {"int4", "int8", "bf16"};
+    const int bits[] = {4, 8, 16};
+    int chosen = weights ? 0 : 4;
+    for (size_t i = 0; weights && i < sizeof bits / sizeof bits[0]; i++)
+        if (strcmp(names[i], weights) == 0) chosen = bits[i];
+    if (!chosen) return ox_err_set(err, OX_EUSAGE, "--weights is bf16, int8 or int4");
+    char dir[512];
+    int n = snprintf(dir, sizeof dir, "%s/oxbow-shape-XXXXXX", parent ? parent : "/tmp");
+    if (n < 0 || (size_t)n >= sizeof dir || !mkdtemp(dir)) {
+        ox_err_set(err, OX_EIO, "%s: no temporary folder can be made", parent ? parent : "/tmp");
+        return ox_err_fix(err, "name a folder to write to");
+    }
+    struct offline made = {.args = o->args, .line = o->line, .user = o->user};
+    struct ox_engine_opts how = *opts;
+    how.model_dir = dir;
+    int rc = offline_shape(o->folder, shape, chosen, dir, err);
+    if (!rc) rc = folder_open(dir, &made.folder, err);
+    if (!rc) rc = config_read(made.folder, false, &made.config, err);
+    if (!rc) rc = st_open(made.folder, &made.tensors, err);
+    if (!rc) rc = bench_model(&made, &how, err);
+    st_close(&made.tensors);
+    config_deinit(&made.config);
+    folder_close(made.folder);
+    offline_shape_remove(dir);
+    return rc;
+}
+
+int offline_bench(struct offline *o, const struct ox_engine_opts *opts, ox_err *err) {
+    const char *shape = offline_text(o, "shape");
+    return shape ? bench_shape(o, opts, shape, err) : bench_model(o, opts, err);
 }

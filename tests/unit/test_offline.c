@@ -514,9 +514,41 @@ static void test_offline__bench(void **state) {
     json_decref(l.v);
 }
 
+/* A made-up model is written, run and removed. */
+static void test_offline__bench_shape(void **state) {
+    static const struct {
+        const char *weights;
+        int64_t at_least, at_most; /* resident bytes; the tables of 49152 x 64 alone take 12.6 MB */
+    } cases_b[] = {
+        {"bf16", 12900000, 13500000}, {"int8", 12700000, 13200000}, {"int4", 12600000, 13100000}};
+    for (size_t i = 0; i < sizeof cases_b / sizeof cases_b[0]; i++) {
+        struct lines l = {0};
+        char args[200], dir[64] = "/tmp/oxbow-test-XXXXXX";
+        ox_err err = {0};
+        assert_non_null(mkdtemp(dir));
+        snprintf(args, sizeof args,
+                 "{\"ctx\": [20], \"reply\": 2, \"shape\": \"tiny\", \"weights\": \"%s\", "
+                 "\"dir\": \"%s\"}",
+                 cases_b[i].weights, dir);
+        int rc = run(OX_TASK_BENCH, GOLDEN "tiny-f16", args, &l, &err);
+        if (rc) fail_msg("%s: %s | %s", cases_b[i].weights, err.where, err.what);
+        assert_int_equal(json_array_size(l.v), 3);
+        int64_t n = whole(event(&l, "machine", 0), "weight_bytes");
+        if (n < cases_b[i].at_least || n > cases_b[i].at_most)
+            fail_msg("%s: %lld bytes", cases_b[i].weights, (long long)n);
+        json_decref(l.v);
+        assert_int_equal(rmdir(dir), 0); /* nothing was left in it */
+    }
+}
+
 static void test_offline__bench_refuses(void **state) {
-    static const char *const refused[] = {"{\"reply\": 0}", "{\"ctx\": []}", "{\"ctx\": [0]}",
-                                          "{\"ctx\": [\"1k\"]}", "{\"ctx\": 5}"};
+    static const char *const refused[] = {"{\"reply\": 0}",
+                                          "{\"ctx\": []}",
+                                          "{\"ctx\": [0]}",
+                                          "{\"ctx\": [\"1k\"]}",
+                                          "{\"ctx\": 5}",
+                                          "{\"shape\": \"70b\"}",
+                                          "{\"shape\": \"tiny\", \"weights\": \"int2\"}"};
     for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++) {
         struct lines l = {0};
         ox_err err = {0};
@@ -542,6 +574,7 @@ int main(void) {
         cmocka_unit_test(test_offline__quantize_overwrites_nothing),
         cmocka_unit_test(test_offline__quantize_leaves_nothing_half_done),
         cmocka_unit_test(test_offline__bench),
+        cmocka_unit_test(test_offline__bench_shape),
         cmocka_unit_test(test_offline__bench_refuses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -415,12 +415,12 @@ static int take_text(MD_TEXTTYPE type, const MD_CHAR *s, MD_SIZE n, void *user) 
     switch (type) {
     case MD_TEXT_NULLCHAR: put_text(b, "\xEF\xBF\xBD", 3); break;
     case MD_TEXT_BR:
+    case MD_TEXT_SOFTBR: /* models do not fill lines: a single line feed means one (poems, addresses) */
         if (b->in_table)
             put_text(b, " ", 1);
         else
             begin_line(b);
         break;
-    case MD_TEXT_SOFTBR: put_text(b, " ", 1); break;
     case MD_TEXT_CODE:
         if (b->code)
             put_code_text(b, s, n);

@@ -22,14 +22,14 @@ static const struct {
     const char *name, *source, *want;
 } cases[] = {
     {"empty text has no line", "", ""},
-    {"a paragraph is one line", "one\ntwo", "one two\n"},
+    {"a line feed in a paragraph is kept", "one\ntwo", "one\ntwo\n"},
     {"blocks are parted by one blank line", "one\n\n\n\ntwo", "one\n\ntwo\n"},
     {"a heading", "# Head\ntext", "Head\n\ntext\n"},
-    {"bullets", "- a\n- b\n  more\n", "- a\n- b more\n"},
+    {"bullets", "- a\n- b\n  more\n", "- a\n- b\n  more\n"},
     {"a loose list looks like a tight one", "- a\n\n- b\n", "- a\n- b\n"},
     {"numbers go on from the first", "3. a\n4. b", "3. a\n4. b\n"},
     {"nested items", "- a\n  - b\n- c", "- a\n  - b\n- c\n"},
-    {"a quotation", "> one\n> two\n\nafter", "> one two\n\nafter\n"},
+    {"a quotation", "> one\n> two\n\nafter", "> one\n> two\n\nafter\n"},
     {"code keeps its lines and blanks", "```c\nint x;\n\n\ty();\n```\n",
      "  int x;\n  \n      y();\n"},
     {"a fence cut off is code to its end", "text\n\n```\nhalf\nwa", "text\n\n  half\n  wa\n"},

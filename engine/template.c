@@ -132,8 +132,7 @@ static void add_stop(struct chat_template *t, const char *name) {
     if (id >= 0) t->stop[t->n_stop++] = id;
 }
 
-/* The ids of `<|im_end|>\n`; the mark is cut out here, so that nothing depends on the vocabulary
- * knowing it. */
+/* The ids of `<|im_end|>\n`; without the mark in the vocabulary, those of its text. */
 static int find_close(struct chat_template *t, ox_err *err) {
     struct ox_tokens ids = {0};
     int rc = tokenizer_encode_special(t->tok, close_marks, strlen(close_marks), &ids, err);

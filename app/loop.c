@@ -252,11 +252,14 @@ static int start(struct loop *l, ox_err *err) {
     l->fx.conf = l->opts->conf;
     l->fx.s = &l->s;
     if (!rc && l->opts->system) rc = buf_puts(&l->fx.system, l->opts->system, err);
-    if (!rc) rc = effects_open_store(&l->fx, err);
     if (!rc) rc = open_terminal(l, err);
     if (rc) return rc;
-    bind_keys(l);
     take_size(l);
+    bool resumes = l->opts->is_continue || l->opts->resume;
+    if (!resumes) draw(l); /* before a database is made or opened */
+    rc = effects_open_store(&l->fx, err);
+    if (rc) return rc;
+    bind_keys(l);
     show_first(l);
     draw(l); /* before a weight is read */
     bring_history(l);

@@ -81,8 +81,37 @@ out:
     return rc;
 }
 
+/* Ids are small and dense: a multiplicative hash spreads them (Knuth, TAOCP 3, 6.4). */
+static size_t first_slot(const struct chat *c, int64_t id) {
+    return (size_t)(((uint64_t)id * 0x9E3779B97F4A7C15u) >> 32) & (c->n_slots - 1);
+}
+
+static void fill_slot(struct chat *c, size_t i) {
+    size_t at = first_slot(c, c->node[i].id);
+    while (c->slot[at])
+        at = (at + 1) & (c->n_slots - 1);
+    c->slot[at] = (uint32_t)i + 1;
+}
+
+/* A session of 20,000 messages is opened, walked and drawn by id. Without memory: looking at all. */
+static void build_slots(struct chat *c) {
+    size_t n_slots = 16;
+    while (n_slots < 4 * c->n)
+        n_slots *= 2;
+    ox_free(c->slot);
+    c->slot = ox_alloc(n_slots, sizeof *c->slot, "index of messages", NULL);
+    c->n_slots = c->slot ? n_slots : 0;
+    for (size_t i = 0; c->slot && i < c->n; i++)
+        fill_slot(c, i);
+}
+
 struct chat_node *chat_find(const struct chat *c, int64_t id) {
     if (id == 0) return NULL;
+    if (c->n_slots) {
+        for (size_t at = first_slot(c, id); c->slot[at]; at = (at + 1) & (c->n_slots - 1))
+            if (c->node[c->slot[at] - 1].id == id) return &c->node[c->slot[at] - 1];
+        return NULL;
+    }
     for (size_t i = c->n; i-- > 0;) /* the newest are asked for most */
         if (c->node[i].id == id) return &c->node[i];
     return NULL;
@@ -102,6 +131,10 @@ int chat_add(struct chat *c, struct chat_node *row, ox_err *err) {
         return rc;
     }
     c->node[c->n++] = *row;
+    if (c->n * 2 > c->n_slots)
+        build_slots(c);
+    else
+        fill_slot(c, c->n - 1);
     c->leaf = row->id;
     *row = (struct chat_node){0};
     return 0;
@@ -120,6 +153,7 @@ void chat_renumber(struct chat *c, int64_t from, int64_t to) {
         if (c->node[i].parent == from) c->node[i].parent = to;
     }
     if (c->leaf == from) c->leaf = to;
+    build_slots(c);
 }
 
 int chat_edit(struct chat *c, int64_t id, const char *text, size_t n, int64_t *added, ox_err *err) {
@@ -231,5 +265,6 @@ void chat_deinit(struct chat *c) {
     for (size_t i = 0; i < c->n; i++)
         chat_node_deinit(&c->node[i]);
     ox_free(c->node);
+    ox_free(c->slot);
     *c = (struct chat){0};
 }

@@ -47,6 +47,8 @@ struct chat_node {
 struct chat {               /* {0} is valid and empty */
     struct chat_node *node; /* owned */
     size_t n, cap;
+    uint32_t *slot; /* owned; hash of ids to node numbers + 1, for chat_find */
+    size_t n_slots; /* a power of two; 0: not built, chat_find looks at all */
     int64_t leaf; /* end of the path on screen; 0: empty */
 };
 

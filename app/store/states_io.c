@@ -285,7 +285,7 @@ static bool parse_name(const char *folder, const char *name, struct ox_key *hash
     unsigned long long hi, lo;
     int used = 0;
     if (strlen(folder) != 2 || strlen(name) != 30) return false;
-    snprintf(hex, sizeof hex, "%s%s", folder, name);
+    snprintf(hex, sizeof hex, "%.2s%.30s", folder, name);
     if (strspn(hex, "0123456789abcdef") != 32) return false;
     if (sscanf(hex, "%16llx%16llx%n", &hi, &lo, &used) != 2 || used != 32) return false;
     *hash = (struct ox_key){hi, lo};

@@ -2,8 +2,8 @@
  *
  * op        out[i] = epi(pro(x) W_i'); reference ref_linear
  * args      as in kn.h; W int4 or int8 in words of 16 rows (cpu.h), x int8 in groups of 64
- * work      a task is a range of 16-row blocks, all tokens; tile 32 rows x 8 tokens in registers
- * smem      accumulators of 64 tokens x 32 rows, 8 KB of L1
+ * work      a task is a range of 16-row blocks, all tokens; tile 32 rows x 12 tokens in registers
+ * smem      accumulators of 48 tokens x 32 rows, 6 KB of L1
  * cost      2 T O D operations; weights O D / 2 bytes (int4), read once for all tokens of a call
  * limit     T = 1: memory; T >= 16: one vpdpbusd a cycle
  * numerics  int32 sums of a group are exact, f32 over groups in rising order; f32 mode: one chain
@@ -13,91 +13,119 @@
 
 #define FORCE_INLINE static inline __attribute__((always_inline))
 
-enum { TILE_TOKENS = 8 };
-
-static inline __m512i broadcast4(const int8_t *q) {
-    int32_t v;
-    memcpy(&v, q, sizeof v);
-    return _mm512_set1_epi32(v);
+/* a + 4 products a lane: unsigned weights times four signed activations from memory, in one
+ * instruction. As assembly because gcc 12 copies each accumulator around the intrinsic. */
+FORCE_INLINE __m512i dot4(__m512i a, __m512i w, const int8_t *q) {
+    __asm__("vpdpbusd %2%{1to16%}, %1, %0"
+            : "+v"(a)
+            : "v"(w), "m"(*(const char(*)[4])(const void *)q));
+    return a;
 }
 
-/* R blocks x N tokens, both constant: sums of a step stay in registers, f32 sums in L1 (N = 1: in a
- * register as well). */
-FORCE_INLINE void tile(const struct cpu_mat *m, int64_t b, const int R, const struct linear_job *j,
-                       const struct quant *x, int64_t t, const int N, const bool is_int4,
-                       float *acc) {
+/* The two registers of weights for 8 inputs of a block, words at w. */
+FORCE_INLINE void load_weights(const uint32_t *w, const bool is_int4, __m512i *first,
+                               __m512i *second) {
     const __m512i low = _mm512_set1_epi8(15);
-    const int n_words = is_int4 ? STEP / 8 : STEP / 4;
-    __m512 f[BLOCKS][TILE_TOKENS];
-    for (int r = 0; r < R; r++)
-        for (int i = 0; i < N && N <= 2; i++)
-            f[r][i] = _mm512_loadu_ps(acc + (r * TOKEN_TILE + i) * CPU_ROWS);
-    for (int64_t s = 0; s < j->n_steps; s++) {
-        const uint32_t *words = m->words + (b * m->n_words + s * n_words) * CPU_ROWS;
-        const int8_t *q = x->q + t * j->Dp + s * STEP;
-        __m512i a[BLOCKS][TILE_TOKENS];
+    *first = _mm512_load_si512(w);
+    if (is_int4) {
+        *second = _mm512_and_si512(_mm512_srli_epi16(*first, 4), low);
+        *first = _mm512_and_si512(*first, low);
+    } else {
+        *second = _mm512_load_si512(w + CPU_ROWS);
+    }
+}
+
+/* R blocks x N tokens, both constant. Integer sums of a step stay in registers; f32 sums stay there
+ * too for one token, else in L1. lane: of the first token in its tile. */
+FORCE_INLINE void tile(const struct cpu_mat *m, int64_t b, const int R, const struct quants *x,
+                       const struct quant *form, int64_t t, int64_t lane, const int64_t lanes,
+                       const int N, const bool is_int4, float *acc) {
+    enum { WORDS = STEP / 8 };
+    const int64_t n_steps = x->n_steps, row_words = m->n_words * CPU_ROWS;
+    const int word = is_int4 ? CPU_ROWS : 2 * CPU_ROWS; /* of 8 inputs */
+    const uint32_t *words = m->words + b * row_words;
+    const int8_t *q = form->q + t * x->Dp + lane * 8;
+    const float *scale = form->scale + t * n_steps + lane;
+    const int32_t *corr = form->corr + t * n_steps + lane;
+    __m512 f[BLOCKS] = {_mm512_setzero_ps(), _mm512_setzero_ps()};
+    for (int r = 0; r < R && N == 1; r++)
+        f[r] = _mm512_loadu_ps(acc + r * TOKEN_TILE * CPU_ROWS);
+    for (int64_t s = 0; s < n_steps; s++) {
+        __m512i a[BLOCKS][Q_LANES];
+        if (N > 1) __asm__ volatile("" ::: "memory"); /* or gcc keeps the f32 sums twice */
+        UNROLL
         for (int i = 0; i < N; i++)
             for (int r = 0; r < R; r++)
-                a[r][i] = _mm512_set1_epi32(x->corr[(t + i) * j->n_steps + s]);
-        for (int w = 0; w < n_words; w++) {
-            __m512i lo[BLOCKS], hi[BLOCKS];
+                a[r][i] = _mm512_set1_epi32(corr[i]);
+        UNROLL
+        for (int w = 0; w < WORDS; w++) {
+            __m512i first[BLOCKS], second[BLOCKS];
             for (int r = 0; r < R; r++) {
-                lo[r] = _mm512_load_si512(words + (r * m->n_words + w) * CPU_ROWS);
-                if (!is_int4) continue;
-                hi[r] = _mm512_and_si512(_mm512_srli_epi16(lo[r], 4), low);
-                lo[r] = _mm512_and_si512(lo[r], low);
+                load_weights(words + r * row_words + w * word, is_int4, &first[r], &second[r]);
+                /* One token streams its weights from memory: ask for the pair of blocks that
+                 * follows. */
+                if (N == 1)
+                    _mm_prefetch((const char *)(words + (r + 2) * row_words + w * word),
+                                 _MM_HINT_T0);
             }
-            for (int i = 0; i < N; i++) {
-                __m512i ql = broadcast4(q + i * j->Dp + w * (is_int4 ? 8 : 4));
+            UNROLL
+            for (int i = 0; i < N; i++)
                 for (int r = 0; r < R; r++)
-                    a[r][i] = _mm512_dpbusd_epi32(a[r][i], lo[r], ql);
-                if (!is_int4) continue;
-                __m512i qh = broadcast4(q + i * j->Dp + w * 8 + 4);
+                    a[r][i] = dot4(a[r][i], first[r], q + (w * lanes + i) * 8);
+            UNROLL
+            for (int i = 0; i < N; i++)
                 for (int r = 0; r < R; r++)
-                    a[r][i] = _mm512_dpbusd_epi32(a[r][i], hi[r], qh);
-            }
+                    a[r][i] = dot4(a[r][i], second[r], q + (w * lanes + i) * 8 + 4);
         }
         int64_t g = m->n_groups == 1 ? 0 : s * STEP / m->group;
         for (int r = 0; r < R; r++) {
             vf ws = load_scale(m, b + r, g, 0);
+            float *at = acc + r * TOKEN_TILE * CPU_ROWS;
+            UNROLL
             for (int i = 0; i < N; i++) {
-                float *at = acc + (r * TOKEN_TILE + i) * CPU_ROWS;
-                vf xs = vf_set(x->scale[(t + i) * j->n_steps + s]);
-                vf y = vf_mul(_mm512_cvtepi32_ps(a[r][i]), xs);
-                if (N <= 2)
-                    f[r][i] = vf_fma(y, ws, f[r][i]);
+                vf y = vf_mul(_mm512_cvtepi32_ps(a[r][i]), vf_set(scale[i]));
+                if (N == 1)
+                    f[r] = vf_fma(y, ws, f[r]);
                 else
-                    vf_store(at, vf_fma(y, ws, vf_load(at)));
+                    vf_store(at + i * CPU_ROWS, vf_fma(y, ws, vf_load(at + i * CPU_ROWS)));
             }
         }
+        words += WORDS * word;
+        q += STEP * lanes;
+        scale += lanes;
+        corr += lanes;
     }
-    for (int r = 0; r < R; r++)
-        for (int i = 0; i < N && N <= 2; i++)
-            _mm512_storeu_ps(acc + (r * TOKEN_TILE + i) * CPU_ROWS, f[r][i]);
+    for (int r = 0; r < R && N == 1; r++)
+        _mm512_storeu_ps(acc + r * TOKEN_TILE * CPU_ROWS, f[r]);
 }
 
-FORCE_INLINE void tiles(const struct cpu_mat *m, int64_t b, const int R, const struct linear_job *j,
-                        const struct quant *x, int64_t t0, int64_t n, const bool is_int4,
+FORCE_INLINE void tiles(const struct cpu_mat *m, int64_t b, const int R, const struct quants *x,
+                        const struct quant *form, int64_t t0, int64_t n, const bool is_int4,
                         float *acc) {
-    int64_t t = 0;
-    for (; t + TILE_TOKENS <= n; t += TILE_TOKENS)
-        tile(m, b, R, j, x, t0 + t, TILE_TOKENS, is_int4, acc + t * CPU_ROWS);
-    for (; t + 2 <= n; t += 2)
-        tile(m, b, R, j, x, t0 + t, 2, is_int4, acc + t * CPU_ROWS);
-    if (t < n) tile(m, b, R, j, x, t0 + t, 1, is_int4, acc + t * CPU_ROWS);
+    for (int64_t t = 0; t < n; t += x->lanes, acc += x->lanes * CPU_ROWS) {
+        int64_t lane = 0, end = n - t < x->lanes ? n - t : x->lanes;
+        if (end == Q_LANES) {
+            tile(m, b, R, x, form, t0 + t, 0, Q_LANES, Q_LANES, is_int4, acc);
+            continue;
+        }
+        for (; lane + 4 <= end; lane += 4)
+            tile(m, b, R, x, form, t0 + t, lane, x->lanes, 4, is_int4, acc + lane * CPU_ROWS);
+        for (; lane < end; lane++)
+            tile(m, b, R, x, form, t0 + t, lane, x->lanes, 1, is_int4, acc + lane * CPU_ROWS);
+    }
 }
 
-static void q8_tile(const struct cpu_mat *m, int64_t b, int R, const struct linear_job *j,
-                    const struct quant *x, int64_t t0, int64_t n, float *acc) {
+static void q8_tile(const struct cpu_mat *m, int64_t b, int R, const struct quants *x,
+                    const struct quant *form, int64_t t0, int64_t n, float *acc) {
     bool is_int4 = m->dtype == KN_I4;
     if (is_int4 && R == 2)
-        tiles(m, b, 2, j, x, t0, n, true, acc);
+        tiles(m, b, 2, x, form, t0, n, true, acc);
     else if (is_int4)
-        tiles(m, b, 1, j, x, t0, n, true, acc);
+        tiles(m, b, 1, x, form, t0, n, true, acc);
     else if (R == 2)
-        tiles(m, b, 2, j, x, t0, n, false, acc);
+        tiles(m, b, 2, x, form, t0, n, false, acc);
     else
-        tiles(m, b, 1, j, x, t0, n, false, acc);
+        tiles(m, b, 1, x, form, t0, n, false, acc);
 }
 
 int avx512_linear(kn_dev *dev, const struct kn_linear *l, ox_err *err) {

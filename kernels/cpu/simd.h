@@ -8,6 +8,13 @@
 
 #include <immintrin.h>
 
+/* Before a loop of a known, small number of rounds whose arrays must become registers. */
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 16")
+#endif
+
 #if defined(__AVX512F__)
 enum { VL = 16 };
 typedef __m512 vf;

@@ -8,45 +8,21 @@
 #define SIMD_LINEAR_H
 
 #include "kernels/cpu/cpu_fast.h"
-#include "kernels/cpu/simd.h"
-
-#include <math.h>
+#include "kernels/cpu/simd_quant.h"
 
 enum {
-    STEP = 64,       /* inputs a step: the group of int4 weights and of int8 activations */
-    TOKEN_TILE = 64, /* tokens under one pass over a block: their accumulators stay in L1 */
+    TOKEN_TILE = 48, /* tokens under one pass over a block: their accumulators stay in L1 */
     BLOCKS = 2,      /* row blocks a pass: two share the broadcast of an activation */
-    F32_TOKENS = 128 / CPU_ROWS * VL / 8 > 8 ? 8 : 4
-};
-
-/* T rows of int8 activations, quantised by groups of 64: x = q * scale. For int4 each 8 inputs
- * stand evens first, as the nibbles of a word come out; corr undoes the offset of the unsigned
- * weights. */
-struct quant {
-    int8_t *q;     /* [T][Dp]; NULL: not needed by this call */
-    float *scale;  /* [T][n_steps] */
-    int32_t *corr; /* [T][n_steps]: -8 or -128 times the sum of q */
-};
-enum { FOR_INT4, FOR_INT8, N_FORMS };
-
-/* An input that would spoil the scale of its group: taken out before the row is quantised, and
- * multiplied in f32. A few channels of the residual stream are 5 to 8 times the root mean square of
- * their 64; without them the mean KL of the fast mode falls from 4.1e-3 to 5.5e-4 nat. */
-struct outlier {
-    int32_t i;
-    float x;
+    F32_TOKENS = VL == 16 ? 8 : 4
 };
 
 struct linear_job {
     const struct kn_linear *l;
     int64_t T, D, Dp, n_steps, n_units;
-    float *xhat;                 /* [T][Dp], zeros behind D */
-    struct quant quant[N_FORMS]; /* x = quant + what rounding left */
-    struct quant rest[N_FORMS];  /* that remainder, 254 times finer: for output matrices */
-    struct outlier *outlier;     /* [T][n_steps], in the order they were taken */
-    int32_t *n_outliers;         /* [T] */
-    float *group_max;            /* [n_tasks][n_steps] */
-    float *acc;                  /* [n_tasks][2 parts][BLOCKS][TOKEN_TILE][16] */
+    float *xhat;      /* [T][Dp], zeros behind D */
+    struct quants x8; /* the same in int8; {0} where no part takes it */
+    float *column;    /* [n_tasks][2 parts][channels][BLOCKS][16] weights of the outliers */
+    float *acc;       /* [n_tasks][2 parts][BLOCKS][TOKEN_TILE][16] */
     int n_tasks;
     bool f32_act;
 };
@@ -57,9 +33,10 @@ static inline vf load_scale(const struct cpu_mat *m, int64_t b, int64_t g, int h
     return vf_load((const float *)m->scale + at);
 }
 
-/* acc[r][t][16] += W x for blocks b..b+R-1, tokens t0..t0+n-1. By the including file. */
-static void q8_tile(const struct cpu_mat *m, int64_t b, int R, const struct linear_job *j,
-                    const struct quant *x, int64_t t0, int64_t n, float *acc);
+/* acc[r][t][16] += W x for blocks b..b+R-1 and tokens t0..t0+n-1, t0 a multiple of TOKEN_TILE. By
+ * the including file. */
+static void q8_tile(const struct cpu_mat *m, int64_t b, int R, const struct quants *x,
+                    const struct quant *form, int64_t t0, int64_t n, float *acc);
 
 /* ---- prologue ------------------------------------------------------------------------------ */
 
@@ -90,103 +67,13 @@ static void prologue_row(const struct kn_linear *l, int64_t t, float *xhat, int6
     memset(xhat + D, 0, (size_t)(Dp - D) * sizeof *xhat);
 }
 
-static inline float find_group_max(const float *x) {
-    vf max = vf_set(0.0f);
-    for (int i = 0; i < STEP; i += VL)
-        max = vf_max(max, vf_abs(vf_load(x + i)));
-    return vf_max_all(max);
-}
-
-/* Takes out the inputs that set the largest scales of the row, up to one a group on average, as
- * long as each takes a twentieth off the sum of squared scales, which is what the rounding error
- * follows. */
-static int32_t take_outliers(const struct linear_job *j, float *x, float *max,
-                             struct outlier *out) {
-    float total = 0.0f;
-    for (int64_t s = 0; s < j->n_steps; s++) {
-        max[s] = find_group_max(x + s * STEP);
-        total += max[s] * max[s];
-    }
-    int32_t n = 0;
-    for (; n < j->n_steps; n++) {
-        int64_t worst = 0;
-        for (int64_t s = 1; s < j->n_steps; s++)
-            if (max[s] > max[worst]) worst = s;
-        float *g = x + worst * STEP, old = max[worst], v;
-        int i = 0;
-        while (i < STEP - 1 && fabsf(g[i]) < old)
-            i++;
-        v = g[i];
-        g[i] = 0.0f;
-        max[worst] = find_group_max(g);
-        float gain = old * old - max[worst] * max[worst];
-        if (!(gain > 0.05f * total)) {
-            g[i] = v;
-            max[worst] = old;
-            break;
-        }
-        total -= gain;
-        out[n] = (struct outlier){(int32_t)(worst * STEP + i), v};
-    }
-    return n;
-}
-
-/* One group to int8, nearest even: x becomes what is left, divided by the scale. */
-static inline void quantise_group(const struct linear_job *j, const struct quant *to, int64_t at,
-                                  float *x, float scale) {
-    int8_t q[STEP];
-    vi sum = vi_set(0);
-    for (int i = 0; i < STEP; i += VL) {
-        vf v = vf_load(x + i);
-        vi r = vi_from_float(v);
-        vi_store_i8(q + i, r);
-        sum = vi_add(sum, r);
-        vf_store(x + i, vf_sub(v, vf_from_int(r)));
-    }
-    int32_t total = vi_sum(sum);
-    int64_t from = at / j->n_steps * j->Dp + at % j->n_steps * STEP;
-    if (to[FOR_INT8].q) {
-        memcpy(to[FOR_INT8].q + from, q, STEP);
-        to[FOR_INT8].scale[at] = scale;
-        to[FOR_INT8].corr[at] = -128 * total;
-    }
-    if (!to[FOR_INT4].q) return;
-    const __m128i evens_first = _mm_setr_epi8(0, 2, 4, 6, 1, 3, 5, 7, 8, 10, 12, 14, 9, 11, 13, 15);
-    for (int i = 0; i < STEP; i += 16) {
-        __m128i v = _mm_shuffle_epi8(_mm_loadu_si128((const __m128i *)(q + i)), evens_first);
-        _mm_storeu_si128((__m128i *)(to[FOR_INT4].q + from + i), v);
-    }
-    to[FOR_INT4].scale[at] = scale;
-    to[FOR_INT4].corr[at] = -8 * total;
-}
-
-static void quantise_row(struct linear_job *j, int64_t t, float *max) {
-    float *x = j->xhat + t * j->Dp;
-    struct outlier *out = j->outlier + t * j->n_steps;
-    int32_t n = j->n_outliers[t] = take_outliers(j, x, max, out);
-    bool has_rest = j->rest[FOR_INT4].q || j->rest[FOR_INT8].q;
-    for (int64_t s = 0; s < j->n_steps; s++) {
-        float v[STEP], scale = max[s] / 127.0f;
-        vf inv = vf_set(max[s] > 0.0f ? 127.0f / max[s] : 0.0f);
-        for (int i = 0; i < STEP; i += VL)
-            vf_store(v + i, vf_mul(vf_load(x + s * STEP + i), inv));
-        quantise_group(j, j->quant, t * j->n_steps + s, v, scale);
-        if (!has_rest) continue;
-        for (int i = 0; i < STEP; i += VL) /* what is left is at most 1/2 */
-            vf_store(v + i, vf_mul(vf_load(v + i), vf_set(254.0f)));
-        quantise_group(j, j->rest, t * j->n_steps + s, v, scale / 254.0f);
-    }
-    for (int32_t i = 0; i < n; i++) /* the f32 products of the same call want all of x */
-        x[out[i].i] = out[i].x;
-}
-
 static void run_prologue(void *arg, int i) {
     struct linear_job *j = arg;
     int64_t from, to;
     cpu_span(j->T, 1, j->T < 8 ? 1 : j->n_tasks, i, &from, &to);
     for (int64_t t = from; t < to; t++) {
         prologue_row(j->l, t, j->xhat + t * j->Dp, j->Dp);
-        if (j->outlier) quantise_row(j, t, j->group_max + i * j->n_steps);
+        if (j->x8.outlier) quantise_row(&j->x8, j->xhat + t * j->Dp, t, i);
     }
 }
 
@@ -291,38 +178,66 @@ static inline void widen_column(const struct cpu_mat *m, int64_t b, int64_t i, f
     }
 }
 
-/* acc[t][16] += w_i x_i over the outliers of each row, in the order they were taken. */
-static void add_outliers(const struct cpu_mat *m, int64_t b, const struct linear_job *j, int64_t t0,
-                         int64_t n, float *acc) {
-    enum { CACHE = 64 }; /* most rows name the same channels */
-    float col[CACHE][CPU_ROWS];
-    int32_t is_in[CACHE];
-    memset(is_in, 0xff, sizeof is_in);
-    for (int64_t t = 0; t < n; t++) {
-        const struct outlier *o = j->outlier + (t0 + t) * j->n_steps;
-        for (int32_t k = 0; k < j->n_outliers[t0 + t]; k++) {
-            int32_t slot = o[k].i % CACHE;
-            if (is_in[slot] != o[k].i) {
-                widen_column(m, b, o[k].i, col[slot]);
-                is_in[slot] = o[k].i;
-            }
-            for (int h = 0; h < CPU_ROWS; h += VL)
-                vf_store(acc + t * CPU_ROWS + h, vf_fma(vf_load(col[slot] + h), vf_set(o[k].x),
-                                                        vf_load(acc + t * CPU_ROWS + h)));
+/* column [channels][BLOCKS][16] for R blocks. */
+static void widen_columns(const struct cpu_mat *m, int64_t b, int R, const struct quants *x,
+                          float *column) {
+    for (int64_t c = 0; c < x->n_channels; c++)
+        for (int r = 0; r < R; r++)
+            widen_column(m, b + r, x->channel[c], column + (c * BLOCKS + r) * CPU_ROWS);
+}
+
+/* n tokens of one tile, R blocks, VL rows from h on; R and the usual n are constants. */
+static inline __attribute__((always_inline)) void add_outlier_tile(const struct quants *x,
+                                                                   const float *column, int64_t t,
+                                                                   const int n, const int R, int h,
+                                                                   float *acc) {
+    const struct outlier *o = x->outlier + t * x->n_steps;
+    vf a[BLOCKS][Q_LANES];
+    UNROLL
+    for (int i = 0; i < n; i++)
+        for (int r = 0; r < R; r++)
+            a[r][i] = vf_load(acc + (r * TOKEN_TILE + i) * CPU_ROWS + h);
+    for (int32_t k = 0; k < x->n_outliers[t]; k++) {
+        UNROLL
+        for (int i = 0; i < n; i++) {
+            const struct outlier *at = o + i * x->n_steps + k;
+            for (int r = 0; r < R; r++)
+                a[r][i] = vf_fma(vf_load(column + (at->i * BLOCKS + r) * CPU_ROWS + h),
+                                 vf_set(at->x), a[r][i]);
         }
     }
+    UNROLL
+    for (int i = 0; i < n; i++)
+        for (int r = 0; r < R; r++)
+            vf_store(acc + (r * TOKEN_TILE + i) * CPU_ROWS + h, a[r][i]);
+}
+
+/* acc[r][t][16] += w_i x_i over the outliers of each row, in the order they were taken. */
+static void add_outliers(const struct quants *x, const float *column, int R, int64_t t0, int64_t n,
+                         float *acc) {
+    for (int h = 0; h < CPU_ROWS; h += VL)
+        for (int64_t t = 0; t < n; t += x->lanes) {
+            float *at = acc + t * CPU_ROWS;
+            if (n - t >= Q_LANES && R == 2) {
+                add_outlier_tile(x, column, t0 + t, Q_LANES, 2, h, at);
+                continue;
+            }
+            for (int64_t i = 0; i < x->lanes && t + i < n; i++)
+                for (int r = 0; r < R; r++)
+                    add_outlier_tile(x, column + r * CPU_ROWS, t0 + t + i, 1, 1, h,
+                                     at + (r * TOKEN_TILE + i) * CPU_ROWS);
+        }
 }
 
 static void product(const struct cpu_mat *m, int64_t b, int R, const struct linear_job *j,
-                    int64_t t0, int64_t n, float *acc) {
+                    const float *column, int64_t t0, int64_t n, float *acc) {
     for (int r = 0; r < R; r++)
         memset(acc + r * TOKEN_TILE * CPU_ROWS, 0, sizeof *acc * CPU_ROWS * (size_t)n);
     if (takes_int8(m, j->f32_act)) {
         int form = m->dtype == KN_I4 ? FOR_INT4 : FOR_INT8;
-        q8_tile(m, b, R, j, &j->quant[form], t0, n, acc);
-        if (is_output(m)) q8_tile(m, b, R, j, &j->rest[form], t0, n, acc);
-        for (int r = 0; r < R; r++)
-            add_outliers(m, b + r, j, t0, n, acc + r * TOKEN_TILE * CPU_ROWS);
+        q8_tile(m, b, R, &j->x8, &j->x8.main[form], t0, n, acc);
+        if (is_output(m)) q8_tile(m, b, R, &j->x8, &j->x8.rest[form], t0, n, acc);
+        add_outliers(&j->x8, column, R, t0, n, acc);
         return;
     }
     for (int r = 0; r < R; r++)
@@ -355,17 +270,23 @@ static void run_blocks(void *arg, int i) {
     struct linear_job *j = arg;
     const struct kn_linear *l = j->l;
     enum { ACC = BLOCKS * TOKEN_TILE * CPU_ROWS };
-    float *acc = j->acc + (int64_t)i * 2 * ACC;
+    bool is_pair = l->epi == KN_EPI_SWIGLU;
+    float *acc = j->acc + (int64_t)i * 2 * ACC, *column[2];
+    for (int part = 0; part < 2; part++)
+        column[part] = j->column + (2 * i + part) * j->x8.n_channels * BLOCKS * CPU_ROWS;
     int64_t from, to;
     cpu_span(j->n_units, 1, j->n_tasks, i, &from, &to);
     for (int64_t unit = from, b; unit < to;) {
         int p, R;
         find_unit(l, unit, &p, &b);
         R = unit + 1 < to && b + 1 < l->w->mat[p].n_blocks ? BLOCKS : 1;
+        for (int part = p; part <= p + is_pair; part++)
+            if (takes_int8(&l->w->mat[part], j->f32_act))
+                widen_columns(&l->w->mat[part], b, R, &j->x8, column[part - p]);
         for (int64_t t = 0; t < j->T; t += TOKEN_TILE) {
             int64_t n = j->T - t < TOKEN_TILE ? j->T - t : TOKEN_TILE;
-            product(&l->w->mat[p], b, R, j, t, n, acc);
-            if (l->epi == KN_EPI_SWIGLU) product(&l->w->mat[1], b, R, j, t, n, acc + ACC);
+            product(&l->w->mat[p], b, R, j, column[0], t, n, acc);
+            if (is_pair) product(&l->w->mat[1], b, R, j, column[1], t, n, acc + ACC);
             for (int r = 0; r < R; r++)
                 epilogue(j, p, b + r, t, n, acc + r * ACC / BLOCKS, acc + ACC + r * ACC / BLOCKS);
         }
@@ -375,31 +296,15 @@ static void run_blocks(void *arg, int i) {
 
 /* ---- the operation ------------------------------------------------------------------------- */
 
-/* The next part of scratch memory; NULL while only counting. */
-static void *place(char *base, size_t *used, size_t bytes) {
-    size_t at = *used;
-    *used += (bytes + 63) / 64 * 64;
-    return base ? base + at : NULL;
-}
-
 /* Cuts scratch memory into the parts of the job; base NULL only counts. */
 static size_t place_parts(struct linear_job *j, char *base, const bool *has, const bool *has_rest) {
-    size_t used = 0, T = (size_t)j->T, row = (size_t)j->Dp, steps = (size_t)j->n_steps;
-    bool any = has[FOR_INT4] || has[FOR_INT8];
+    size_t used = 0, T = (size_t)j->T, row = (size_t)j->Dp, tasks = (size_t)j->n_tasks;
     j->xhat = place(base, &used, T * row * sizeof *j->xhat);
-    j->acc = place(base, &used,
-                   (size_t)j->n_tasks * 2 * BLOCKS * TOKEN_TILE * CPU_ROWS * sizeof *j->acc);
-    j->group_max = place(base, &used, (size_t)j->n_tasks * steps * sizeof *j->group_max);
-    for (int f = 0; f < 2 * N_FORMS; f++) {
-        struct quant *q = f < N_FORMS ? &j->quant[f] : &j->rest[f - N_FORMS];
-        if (!(f < N_FORMS ? has[f] : has_rest[f - N_FORMS])) continue;
-        q->q = place(base, &used, T * row);
-        q->scale = place(base, &used, T * steps * sizeof *q->scale);
-        q->corr = place(base, &used, T * steps * sizeof *q->corr);
-    }
-    if (!any) return used;
-    j->outlier = place(base, &used, T * steps * sizeof *j->outlier);
-    j->n_outliers = place(base, &used, T * sizeof *j->n_outliers);
+    j->acc = place(base, &used, tasks * 2 * BLOCKS * TOKEN_TILE * CPU_ROWS * sizeof *j->acc);
+    if (!has[FOR_INT4] && !has[FOR_INT8]) return used;
+    size_t n_columns = T * (size_t)j->n_steps < row ? T * (size_t)j->n_steps : row;
+    j->column = place(base, &used, tasks * n_columns * 2 * BLOCKS * CPU_ROWS * sizeof *j->column);
+    quants_place(&j->x8, j->T, j->Dp, j->n_tasks, has, has_rest, base, &used);
     return used;
 }
 
@@ -422,6 +327,7 @@ static int run_linear(kn_dev *dev, const struct kn_linear *l, ox_err *err) {
     if (rc) return rc;
     place_parts(&j, mem, has, has_rest);
     cpu_parallel(dev, j.T < 8 ? 1 : j.n_tasks, run_prologue, &j);
+    if (j.x8.outlier) quants_name_channels(&j.x8);
     cpu_parallel(dev, j.n_tasks, run_blocks, &j);
     return 0;
 }

@@ -29,8 +29,41 @@ enum { STATEFMT_LAYOUT = 1, STATEFMT_HEADER = 4096 };
 size_t statefmt_record_bytes(const struct cache_shape *s); /* header and sections */
 size_t statefmt_tail_bytes(const struct cache_shape *s, size_t n_rows);
 
-/* Identity of everything that a stored state depends on besides its ids: STORE.md section 2, space.
+/* ---- hashes, docs/STORE.md sections 2 and 6; canonical forms go in, so every machine agrees ----
  */
+
+/* Identity of everything that a stored state depends on besides its ids. */
 struct ox_key statefmt_space(const struct ox_info *info, const struct cache_shape *s);
+/* H(n) of a prefix. */
+struct ox_key statefmt_prefix(struct ox_key space, struct ox_prefix p);
+/* Chain hash of a full page behind the one with chain hash `before` ({0} for the first). */
+struct ox_key statefmt_chain(struct ox_key before, const void *page, size_t n_bytes);
+
+/* ---- state record ---- */
+
+/* What binds a record to the KV rows it was made with. */
+struct statefmt_kv {
+    struct ox_key chain; /* of the last full page, {0} if there is none */
+    uint64_t tail_sum;   /* statefmt_sum of the tail, 0 if there is none */
+};
+uint64_t statefmt_sum(const void *p, size_t n_bytes);
+
+/* Fills the header of a record whose sections are in place behind it, sums included. */
+void statefmt_seal(const struct ox_info *info, const struct cache_shape *s, struct ox_prefix at,
+                   const struct statefmt_kv *kv, unsigned char *record);
+/* 0 if the record is whole, made by this space, and is the state behind exactly `at`; then its
+ * chain hash is in *chain. OX_EFORMAT says which field or section disagrees. Logits that are not
+ * finite are refused as well. */
+int statefmt_check(const struct ox_info *info, const struct cache_shape *s, struct ox_prefix at,
+                   const unsigned char *record, size_t n_bytes, struct statefmt_kv *kv,
+                   ox_err *err);
+
+/* ---- tail: the first n_rows rows of every block of a page, closed up ---- */
+
+void statefmt_pack_tail(const struct cache_shape *s, size_t n_rows,
+                        unsigned char *page); /* in place */
+/* Rows into a page; its other rows stay as they are. */
+void statefmt_unpack_tail(const struct cache_shape *s, size_t n_rows, const unsigned char *tail,
+                          unsigned char *page);
 
 #endif

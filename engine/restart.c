@@ -1,6 +1,8 @@
 /* restart.c - see restart.h. */
 #include "engine/restart.h"
 
+#include "engine/statefmt.h"
+
 #include <string.h>
 
 static size_t common_prefix(const int32_t *a, size_t n_a, struct ox_prefix b) {
@@ -10,12 +12,46 @@ static size_t common_prefix(const int32_t *a, size_t n_a, struct ox_prefix b) {
     return i;
 }
 
-int restart_choose(const ox_session *s, struct ox_prefix want, const struct ox_state_io *io,
-                   struct restart *out, ox_err *err) {
-    (void)io;
-    (void)err;
+/* ---- choosing ---------------------------------------------------------------------------------
+ */
+
+/* The own state always, because only it goes on bit for bit; another one if reading it is faster
+ * than computing what it saves. As long as nothing was measured, reading is taken to be faster. */
+static bool is_worth_loading(const ox_session *s, const struct ox_found *f, size_t have) {
+    static const double guess_bytes_s = 1e9;
+    double speed = s->engine->prefill_tokens_s;
+    double load = f->load_s > 0 ? f->load_s : (double)f->bytes / guess_bytes_s;
+    if (f->n <= have) return false;
+    return f->exact || speed <= 0 || load < (double)(f->n - have) / speed;
+}
+
+static struct ox_found ask_store(const struct ox_state_io *io, struct ox_prefix want,
+                                 size_t limit) {
+    struct ox_found f = {0};
+    struct ox_prefix shorter = {want.tok, limit < want.n ? limit : want.n};
+    if (!io || !shorter.n || io->find(io->user, shorter, &f, NULL) || f.n > shorter.n)
+        f = (struct ox_found){0};
+    return f;
+}
+
+static void make_plan(const ox_session *s, struct ox_prefix want, struct restart *r) {
+    double speed = s->engine->prefill_tokens_s;
+    struct ox_plan *p = &r->plan;
+    if (r->found.n)
+        p->restored = r->at;
+    else
+        p->live = r->at;
+    p->replay = r->earlier > r->at ? r->earlier - r->at : 0;
+    p->fresh = want.n - r->at - p->replay;
+    p->bytes = r->found.bytes;
+    p->exact = r->at > 0 && p->replay == 0 && (!r->found.n || r->found.exact);
+    if (speed > 0) p->time_s = r->found.load_s + (double)(p->replay + p->fresh) / speed;
+}
+
+void restart_choose(const ox_session *s, struct ox_prefix want, const struct ox_state_io *io,
+                    size_t limit, size_t earlier, struct restart *out) {
     size_t shared = common_prefix(s->tok, s->n_fed, want);
-    struct restart r = {0};
+    struct restart r = {.earlier = shared > earlier ? shared : earlier};
     if (shared == s->n_fed) {
         r.is_live = s->n_fed > 0;
         r.at = s->n_fed;
@@ -23,31 +59,130 @@ int restart_choose(const ox_session *s, struct ox_prefix want, const struct ox_s
         r.snap = cache_find(&s->cache, shared);
         r.at = r.snap ? r.snap->at : 0;
     }
-    r.plan.live = r.at;
-    r.plan.replay = shared - r.at;
-    r.plan.fresh = want.n - shared;
-    r.plan.exact = r.at > 0 && r.plan.replay == 0;
-    double speed = s->engine->prefill_tokens_s;
-    if (speed > 0) r.plan.time_s = (double)(r.plan.replay + r.plan.fresh) / speed;
+    struct ox_found f = ask_store(io, want, limit);
+    if (f.n > r.earlier) r.earlier = f.n;
+    if (is_worth_loading(s, &f, r.at)) {
+        r.found = f;
+        r.is_live = false;
+        r.snap = NULL;
+        r.at = f.n;
+    }
+    make_plan(s, want, &r);
     *out = r;
+}
+
+/* ---- from the store ---------------------------------------------------------------------------
+ */
+
+static bool same_key(struct ox_key a, struct ox_key b) {
+    return a.hi == b.hi && a.lo == b.lo;
+}
+
+static int get(const struct ox_state_io *io, const struct ox_found *f, enum ox_blob what,
+               size_t page, void *dst, size_t n, ox_err *err) {
+    int rc = io->get(io->user, f->id, what, page, dst, n, err);
+    /* Whatever went wrong there is a miss here; memory is for us to report. */
+    return rc && rc != OX_ENOMEM ? OX_ENOTFOUND : rc;
+}
+
+/* All full pages, each hashed into the chain that the record must end with. */
+static int load_pages(ox_session *s, const struct ox_state_io *io, const struct ox_found *f,
+                      ox_err *err) {
+    struct saver *v = &s->saver;
+    struct cache *c = &s->cache;
+    size_t n_bytes = c->shape.page_bytes;
+    for (size_t i = 0; i < f->n / KN_PAGE_TOKENS; i++) {
+        int rc = get(io, f, OX_BLOB_PAGE, i, v->page, n_bytes, err);
+        if (!rc) rc = c->kn->copy(c->dev, c->page[i], v->page, n_bytes, err);
+        if (rc) return rc;
+        v->chain[i] = statefmt_chain(i ? v->chain[i - 1] : (struct ox_key){0}, v->page, n_bytes);
+        v->n_chain = i + 1;
+    }
     return 0;
 }
 
-int restart_apply(ox_session *s, struct ox_prefix want, const struct restart *r, ox_err *err) {
-    (void)want;
+/* Rows of the last, unfinished page. */
+static int load_tail(ox_session *s, const struct ox_state_io *io, const struct ox_found *f,
+                     uint64_t sum, ox_err *err) {
+    struct saver *v = &s->saver;
+    struct cache *c = &s->cache;
+    size_t n_rows = f->n % KN_PAGE_TOKENS;
+    if (!n_rows) return 0;
+    size_t n = statefmt_tail_bytes(&c->shape, n_rows);
+    unsigned char *tail = ox_alloc(n, 1, "rows of a saved page", err);
+    if (!tail) return OX_ENOMEM;
+    int rc = get(io, f, OX_BLOB_TAIL, 0, tail, n, err);
+    if (!rc && statefmt_sum(tail, n) != sum)
+        rc = ox_err_set(err, OX_EFORMAT, "the last rows are not those of the state record");
+    if (!rc) {
+        memset(v->page, 0, c->shape.page_bytes);
+        statefmt_unpack_tail(&c->shape, n_rows, tail, v->page);
+        rc = c->kn->copy(c->dev, c->page[f->n / KN_PAGE_TOKENS], v->page, c->shape.page_bytes, err);
+    }
+    ox_free(tail);
+    return rc;
+}
+
+static int load_kv(ox_session *s, const struct ox_state_io *io, const struct ox_found *f,
+                   const struct statefmt_kv *kv, ox_err *err) {
+    struct saver *v = &s->saver;
+    size_t n_pages = f->n / KN_PAGE_TOKENS;
+    int rc = cache_reserve(&s->cache, f->n, err);
+    /* The very pages are there already, from another branch of this conversation, say. */
+    bool has_pages = v->n_chain >= n_pages && n_pages && same_key(v->chain[n_pages - 1], kv->chain);
+    session_lose(s); /* from here on pages are overwritten */
+    if (!rc && !has_pages) rc = load_pages(s, io, f, err);
+    if (!rc && n_pages && !same_key(v->chain[n_pages - 1], kv->chain)) {
+        rc = ox_err_set(err, OX_EFORMAT, "the pages are not those of the state record");
+    }
+    if (!rc) rc = load_tail(s, io, f, kv->tail_sum, err);
+    v->n_chain = rc ? 0 : n_pages;
+    v->n_put = rc ? 0 : n_pages;
+    return rc;
+}
+
+/* Record first: it is checked before anything of the live timeline is given up. */
+static int load(ox_session *s, struct ox_prefix want, const struct ox_found *f,
+                const struct ox_state_io *io, ox_err *err) {
+    const ox_engine *e = s->engine;
+    struct saver *v = &s->saver;
+    struct ox_prefix at = {want.tok, f->n};
+    size_t n = statefmt_record_bytes(&e->shape);
+    struct statefmt_kv kv;
+    int rc = get(io, f, OX_BLOB_STATE, 0, v->record, n, err);
+    if (rc) return rc;
+    rc = statefmt_check(&e->info, &e->shape, at, v->record, n, &kv, err);
+    if (!rc) rc = load_kv(s, io, f, &kv, err);
+    if (rc == OX_EFORMAT && io->refuse) io->refuse(io->user, f->id, err);
+    if (rc) return rc;
+    rc =
+        e->kn->copy(e->dev, s->cache.live, v->record + STATEFMT_HEADER, e->shape.record_bytes, err);
+    if (rc) return rc;
+    memcpy(s->tok, want.tok, f->n * sizeof *s->tok);
+    return 0;
+}
+
+/* ---- applying ---------------------------------------------------------------------------------
+ */
+
+int restart_apply(ox_session *s, struct ox_prefix want, const struct restart *r,
+                  const struct ox_state_io *io, ox_err *err) {
     int rc = 0;
-    if (!r->is_live) {
-        if (r->snap)
-            rc = cache_restore(&s->cache, r->snap, err);
-        else
-            rc = cache_reset(&s->cache, err);
-        if (rc) {
-            session_lose(s);
-            return rc;
-        }
+    if (r->found.n) {
+        ox_err why = {0};
+        rc = load(s, want, &r->found, io, err ? err : &why);
+        if (rc == OX_ENOTFOUND || rc == OX_EFORMAT) return rc;
+    } else if (r->snap) {
+        rc = cache_restore(&s->cache, r->snap, err);
+    } else if (!r->is_live) {
+        rc = cache_reset(&s->cache, err);
+    }
+    if (rc) {
+        session_lose(s);
+        return rc;
     }
     cache_forget(&s->cache, r->at);
+    save_cut(&s->saver, r->at);
     s->n = s->n_fed = r->at;
-    s->is_lost = false;
     return 0;
 }

@@ -9,14 +9,21 @@
 struct restart {
     size_t at;                     /* tokens of want that are in place once it is applied */
     bool is_live;                  /* the timeline as it stands */
-    const struct cache_snap *snap; /* or a copy in memory, or neither: from the beginning */
+    const struct cache_snap *snap; /* or a copy in memory, or found, or neither: from 0 */
+    struct ox_found found;         /* n 0: not from the store */
+    size_t earlier;                /* tokens of want known to have been computed once */
     struct ox_plan plan;
 };
 
-/* Changes nothing. */
-int restart_choose(const ox_session *s, struct ox_prefix want, const struct ox_state_io *io,
-                   struct restart *out, ox_err *err);
-/* Makes tok[0, at) the timeline, with everything that belongs to it. */
-int restart_apply(ox_session *s, struct ox_prefix want, const struct restart *r, ox_err *err);
+/* Changes nothing. The store is asked for records of at most `limit` tokens; earlier: as of a
+ * choice that failed, or 0. */
+void restart_choose(const ox_session *s, struct ox_prefix want, const struct ox_state_io *io,
+                    size_t limit, size_t earlier, struct restart *out);
+
+/* Makes tok[0, at) the timeline, with everything that belongs to it. OX_ENOTFOUND or OX_EFORMAT:
+ * the stored record is not what it was thought to be; choose again with a limit below found.n. Any
+ * other failure is that of the device or of memory. */
+int restart_apply(ox_session *s, struct ox_prefix want, const struct restart *r,
+                  const struct ox_state_io *io, ox_err *err);
 
 #endif

@@ -28,7 +28,7 @@ int ox_session_open(ox_engine *e, ox_session **out, ox_err *err) {
         cache_open(e->kn, e->dev, &e->shape, e->plan.max_tokens, e->plan.n_snaps, &s->cache, err);
     if (!rc) {
         s->tok = ox_alloc(s->max, sizeof *s->tok, "the timeline", err);
-        if (!s->tok) rc = OX_ENOMEM;
+        rc = s->tok ? save_open(&s->saver, &e->info, &s->cache, s->tok, err) : OX_ENOMEM;
     }
     if (rc) {
         ox_session_close(s);
@@ -51,6 +51,8 @@ int ox_session_open(ox_engine *e, ox_session **out, ox_err *err) {
 
 void ox_session_close(ox_session *s) {
     if (!s) return;
+    save_finish(&s->saver);
+    save_close(&s->saver);
     cache_close(&s->cache);
     ox_free(s->tok);
     ox_free(s);
@@ -66,7 +68,6 @@ void ox_session_cancel(ox_session *s) {
 
 void session_lose(ox_session *s) {
     s->n = s->n_fed = 0;
-    s->is_lost = true;
     cache_forget(&s->cache, 0);
 }
 
@@ -83,9 +84,17 @@ static int feed_one(ox_session *s, const int32_t *tok, ox_err *err) {
     return rc;
 }
 
-static int keep_grid(ox_session *s, ox_err *err) {
-    if (s->n_fed % SESSION_GRID) return 0;
-    return cache_keep(&s->cache, s->n_fed, OX_WHY_GRID, err);
+/* What one decoded token can complete: a KV page, and on the grid a place to come back to. */
+static int mark_token(ox_session *s, ox_err *err) {
+    const struct cache_snap *snap = NULL;
+    if (s->n_fed % KN_PAGE_TOKENS) return 0;
+    if (s->n_fed % SESSION_GRID == 0) {
+        int rc = cache_keep(&s->cache, s->n_fed, OX_WHY_GRID, err);
+        if (rc) return rc;
+        snap = cache_find(&s->cache, s->n_fed);
+    }
+    save_later(&s->saver, s->n_fed, snap);
+    return 0;
 }
 
 int session_settle(ox_session *s, ox_err *err) {
@@ -93,7 +102,7 @@ int session_settle(ox_session *s, ox_err *err) {
     int rc = feed_one(s, &s->tok[s->n_fed], err);
     if (rc) return rc;
     s->n_fed++;
-    return keep_grid(s, err);
+    return mark_token(s, err);
 }
 
 /* Tokens [n_fed, end) of want in one step. A failure, a cancel too, leaves the timeline as it was.
@@ -161,42 +170,64 @@ int ox_session_plan(ox_session *s, struct ox_prefix want, const struct ox_sync_o
                     struct ox_plan *out, ox_err *err) {
     struct restart r;
     int rc = check_want(s, want, err);
-    if (!rc) rc = restart_choose(s, want, opts ? opts->io : NULL, &r, err);
-    if (!rc) *out = r.plan;
+    if (rc) return rc;
+    restart_choose(s, want, opts ? opts->io : NULL, want.n, 0, &r);
+    *out = r.plan;
+    return 0;
+}
+
+/* The end of a chunk: pages that became full, and the record where a place is worth one. */
+static int mark_chunk(ox_session *s, const struct ox_border *b, ox_err *err) {
+    bool is_border = s->n_fed == b->at, is_grid = s->n_fed % SESSION_GRID == 0;
+    enum ox_why why = is_border ? b->why : OX_WHY_GRID;
+    if (!is_border && !is_grid) {
+        save_pages(&s->saver, OX_WHY_GRID, s->n_fed);
+        return 0;
+    }
+    int rc = cache_keep(&s->cache, s->n_fed, why, err);
+    if (!rc) save_now(&s->saver, why, s->n_fed);
     return rc;
 }
 
 static int run_chunks(ox_session *s, struct ox_prefix want, const struct ox_sync_opts *opts,
                       const struct ox_plan *plan, ox_err *err) {
+    /* Nothing to compute: kept all the same, the place may be wanted by another message now. */
+    if (s->n_fed == want.n) return mark_chunk(s, &(struct ox_border){want.n, OX_WHY_ASK}, err);
     while (s->n_fed < want.n) {
         struct ox_border b = next_border(opts, s->n_fed, want.n);
-        size_t end = chunk_end(s, b.at);
         if (atomic_load(&s->cancel)) return ox_err_set(err, OX_ECANCELLED, "cancelled");
-        int rc = feed_chunk(s, want, end, true, err);
-        if (!rc) rc = keep_grid(s, err);
-        if (!rc && end == b.at) rc = cache_keep(&s->cache, end, b.why, err);
+        int rc = feed_chunk(s, want, chunk_end(s, b.at), true, err);
+        if (!rc) rc = mark_chunk(s, &b, err);
         if (rc) return rc;
-        if (opts && opts->progress) opts->progress(opts->user, plan, end);
+        if (opts && opts->progress) opts->progress(opts->user, plan, s->n_fed);
     }
     return 0;
+}
+
+/* Chooses where to begin and goes there; a stored record that turns out unusable is a miss, and the
+ * next shorter one is tried. */
+static int restart(ox_session *s, struct ox_prefix want, struct restart *r, ox_err *err) {
+    const struct ox_state_io *io = s->saver.io;
+    restart_choose(s, want, io, want.n, 0, r);
+    /* A drawn token that is wanted is fed as if the answer had gone on: the same operations, the
+     * same bits, whether the turn is continued now or was saved and loaded in between. */
+    if (r->is_live && s->n > s->n_fed && want.n >= s->n && want.tok[s->n_fed] == s->tok[s->n_fed])
+        return session_settle(s, err);
+    for (;;) {
+        int rc = restart_apply(s, want, r, io, err);
+        if (rc != OX_ENOTFOUND && rc != OX_EFORMAT) return rc;
+        restart_choose(s, want, io, r->found.n - 1, r->earlier, r);
+    }
 }
 
 int ox_session_sync(ox_session *s, struct ox_prefix want, const struct ox_sync_opts *opts,
                     struct ox_plan *done, ox_err *err) {
     double start = now_s();
-    struct restart r;
+    struct restart r = {0};
     atomic_store(&s->cancel, false);
+    save_begin(&s->saver, opts ? opts->io : NULL);
     int rc = check_want(s, want, err);
-    if (!rc) rc = restart_choose(s, want, opts ? opts->io : NULL, &r, err);
-    if (rc) return ox_err_wrap(err, rc, "read the prompt");
-    /* A drawn token that is wanted is fed as if the answer had gone on: the same operations, the
-     * same bits, whether the turn is continued now or was saved and loaded in between. */
-    bool is_wanted =
-        s->n > s->n_fed && want.n >= s->n && r.is_live && want.tok[s->n_fed] == s->tok[s->n_fed];
-    if (is_wanted)
-        rc = session_settle(s, err);
-    else
-        rc = restart_apply(s, want, &r, err);
+    if (!rc) rc = restart(s, want, &r, err);
     if (!rc) rc = run_chunks(s, want, opts, &r.plan, err);
     r.plan.time_s = now_s() - start;
     if (done) *done = r.plan;
@@ -236,6 +267,7 @@ int ox_session_next(ox_session *s, const struct ox_sampling *how, int32_t *tok, 
         ox_err_set(err, OX_EFIT, "the context of %zu tokens is full", s->max);
         return ox_err_fix(err, "use a larger --ctx, or start a new conversation");
     }
+    save_finish(&s->saver);
     int rc = session_settle(s, err);
     if (!rc) rc = cache_reserve(&s->cache, s->n + 1, err);
     if (!rc) rc = draw(s, how, err);
@@ -252,13 +284,17 @@ int ox_session_next(ox_session *s, const struct ox_sampling *how, int32_t *tok, 
     s->tok[s->n++] = drawn;
     if (!e->facts.ahead) return 0;
     s->n_fed = s->n;
-    return keep_grid(s, err);
+    return mark_token(s, err);
 }
 
 int ox_session_snapshot(ox_session *s, enum ox_why why, const struct ox_state_io *io, ox_err *err) {
-    (void)io;
+    save_finish(&s->saver);
     int rc = session_settle(s, err);
     if (!rc && s->n_fed) rc = cache_keep(&s->cache, s->n_fed, why, err);
+    if (!rc && io) {
+        save_begin(&s->saver, io);
+        save_now(&s->saver, why, s->n_fed);
+    }
     return rc ? ox_err_wrap(err, rc, "keep the state") : 0;
 }
 
@@ -305,7 +341,7 @@ int session_score(ox_session *s, struct ox_prefix want,
     float *host = NULL;
     atomic_store(&s->cancel, false);
     int rc = check_want(s, want, err);
-    if (!rc) rc = restart_apply(s, want, &(struct restart){0}, err);
+    if (!rc) rc = restart_apply(s, want, &(struct restart){0}, NULL, err);
     if (!rc)
         rc = e->kn->alloc(e->dev, KN_DEVICE, kn_bytes(KN_F32, SLICE_ROWS * V), &slice.data, err);
     if (!rc) {

@@ -10,6 +10,7 @@
 
 #include "engine/engine.h"
 #include "engine/forward.h"
+#include "engine/save.h"
 
 enum { SESSION_GRID = 4096 }; /* tokens between grid snapshots, docs/STORE.md section 6 */
 
@@ -18,10 +19,10 @@ struct ox_session {
     struct cache cache;
     struct forward forward;
     struct trace trace;
+    struct saver saver;
     int32_t *tok; /* [max_tokens] */
     size_t n, n_fed, max;
     atomic_bool cancel;
-    bool is_lost; /* a step failed half-way: nothing of the timeline is left */
 };
 
 /* Feeds the drawn token that has not been fed; nothing to do is fine. */

@@ -182,7 +182,7 @@ int restart_apply(ox_session *s, struct ox_prefix want, const struct restart *r,
         return rc;
     }
     cache_forget(&s->cache, r->at);
-    save_cut(&s->saver, r->at);
+    saver_cut(&s->saver, r->at);
     s->n = s->n_fed = r->at;
     return 0;
 }

@@ -28,7 +28,7 @@ int ox_session_open(ox_engine *e, ox_session **out, ox_err *err) {
         cache_open(e->kn, e->dev, &e->shape, e->plan.max_tokens, e->plan.n_snaps, &s->cache, err);
     if (!rc) {
         s->tok = ox_alloc(s->max, sizeof *s->tok, "the timeline", err);
-        rc = s->tok ? save_open(&s->saver, &e->info, &s->cache, s->tok, err) : OX_ENOMEM;
+        rc = s->tok ? saver_open(&s->saver, &e->info, &s->cache, s->tok, err) : OX_ENOMEM;
     }
     if (rc) {
         ox_session_close(s);
@@ -51,8 +51,8 @@ int ox_session_open(ox_engine *e, ox_session **out, ox_err *err) {
 
 void ox_session_close(ox_session *s) {
     if (!s) return;
-    save_finish(&s->saver);
-    save_close(&s->saver);
+    saver_finish(&s->saver);
+    saver_close(&s->saver);
     cache_close(&s->cache);
     ox_free(s->tok);
     ox_free(s);
@@ -93,7 +93,7 @@ static int mark_token(ox_session *s, ox_err *err) {
         if (rc) return rc;
         snap = cache_find(&s->cache, s->n_fed);
     }
-    save_later(&s->saver, s->n_fed, snap);
+    saver_later(&s->saver, s->n_fed, snap);
     return 0;
 }
 
@@ -181,11 +181,11 @@ static int mark_chunk(ox_session *s, const struct ox_border *b, ox_err *err) {
     bool is_border = s->n_fed == b->at, is_grid = s->n_fed % SESSION_GRID == 0;
     enum ox_why why = is_border ? b->why : OX_WHY_GRID;
     if (!is_border && !is_grid) {
-        save_pages(&s->saver, OX_WHY_GRID, s->n_fed);
+        saver_pages(&s->saver, OX_WHY_GRID, s->n_fed);
         return 0;
     }
     int rc = cache_keep(&s->cache, s->n_fed, why, err);
-    if (!rc) save_now(&s->saver, why, s->n_fed);
+    if (!rc) saver_now(&s->saver, why, s->n_fed);
     return rc;
 }
 
@@ -225,7 +225,7 @@ int ox_session_sync(ox_session *s, struct ox_prefix want, const struct ox_sync_o
     double start = now_s();
     struct restart r = {0};
     atomic_store(&s->cancel, false);
-    save_begin(&s->saver, opts ? opts->io : NULL);
+    saver_begin(&s->saver, opts ? opts->io : NULL);
     int rc = check_want(s, want, err);
     if (!rc) rc = restart(s, want, &r, err);
     if (!rc) rc = run_chunks(s, want, opts, &r.plan, err);
@@ -267,7 +267,7 @@ int ox_session_next(ox_session *s, const struct ox_sampling *how, int32_t *tok, 
         ox_err_set(err, OX_EFIT, "the context of %zu tokens is full", s->max);
         return ox_err_fix(err, "use a larger --ctx, or start a new conversation");
     }
-    save_finish(&s->saver);
+    saver_finish(&s->saver);
     int rc = session_settle(s, err);
     if (!rc) rc = cache_reserve(&s->cache, s->n + 1, err);
     if (!rc) rc = draw(s, how, err);
@@ -288,12 +288,12 @@ int ox_session_next(ox_session *s, const struct ox_sampling *how, int32_t *tok, 
 }
 
 int ox_session_snapshot(ox_session *s, enum ox_why why, const struct ox_state_io *io, ox_err *err) {
-    save_finish(&s->saver);
+    saver_finish(&s->saver);
     int rc = session_settle(s, err);
     if (!rc && s->n_fed) rc = cache_keep(&s->cache, s->n_fed, why, err);
     if (!rc && io) {
-        save_begin(&s->saver, io);
-        save_now(&s->saver, why, s->n_fed);
+        saver_begin(&s->saver, io);
+        saver_now(&s->saver, why, s->n_fed);
     }
     return rc ? ox_err_wrap(err, rc, "keep the state") : 0;
 }

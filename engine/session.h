@@ -10,7 +10,7 @@
 
 #include "engine/engine.h"
 #include "engine/forward.h"
-#include "engine/save.h"
+#include "engine/saver.h"
 
 enum { SESSION_GRID = 4096 }; /* tokens between grid snapshots, docs/STORE.md section 6 */
 

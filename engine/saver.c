@@ -1,17 +1,17 @@
-/* save.c - see save.h. */
-#include "engine/save.h"
+/* saver.c - see saver.h. */
+#include "engine/saver.h"
 
 #include "engine/statefmt.h"
 #include "kernels/base/ox_mem.h"
 
-int save_open(struct saver *s, const struct ox_info *info, struct cache *cache, const int32_t *tok,
-              ox_err *err) {
+int saver_open(struct saver *s, const struct ox_info *info, struct cache *cache, const int32_t *tok,
+               ox_err *err) {
     *s = (struct saver){.info = info, .cache = cache, .tok = tok};
     s->chain = ox_alloc(cache->max_pages, sizeof *s->chain, "hashes of KV pages", err);
     return s->chain ? 0 : OX_ENOMEM;
 }
 
-void save_close(struct saver *s) {
+void saver_close(struct saver *s) {
     if (s->page) s->cache->kn->release(s->cache->dev, s->page);
     if (s->record) s->cache->kn->release(s->cache->dev, s->record);
     ox_free(s->chain);
@@ -93,7 +93,7 @@ static int save_all_pages(struct saver *s, enum ox_why why, size_t n_tokens) {
 /* ---- what a session calls ---------------------------------------------------------------------
  */
 
-void save_finish(struct saver *s) {
+void saver_finish(struct saver *s) {
     for (int i = 0; s->io && i < s->n_items; i++) {
         const struct save_item *it = &s->item[i];
         int rc = s->cache->kn->wait(s->cache->dev, it->ticket, NULL);
@@ -107,9 +107,9 @@ void save_finish(struct saver *s) {
     s->n_items = 0;
 }
 
-void save_begin(struct saver *s, const struct ox_state_io *io) {
+void saver_begin(struct saver *s, const struct ox_state_io *io) {
     struct cache *c = s->cache;
-    save_finish(s);
+    saver_finish(s);
     s->io = NULL;
     if (!io) return;
     size_t n_record = statefmt_record_bytes(&c->shape);
@@ -121,25 +121,25 @@ void save_begin(struct saver *s, const struct ox_state_io *io) {
     s->io = io;
 }
 
-void save_cut(struct saver *s, size_t at) {
+void saver_cut(struct saver *s, size_t at) {
     size_t n = at / KN_PAGE_TOKENS;
     s->n_items = 0;
     if (s->n_chain > n) s->n_chain = n;
     if (s->n_put > n) s->n_put = n;
 }
 
-void save_pages(struct saver *s, enum ox_why why, size_t n_tokens) {
+void saver_pages(struct saver *s, enum ox_why why, size_t n_tokens) {
     if (!s->io) return;
-    save_finish(s);
+    saver_finish(s);
     if (save_all_pages(s, why, n_tokens) == OX_ENOTFOUND) s->n_put = 0;
 }
 
-void save_now(struct saver *s, enum ox_why why, size_t n_tokens) {
+void saver_now(struct saver *s, enum ox_why why, size_t n_tokens) {
     const struct cache_shape *shape = &s->cache->shape;
     int rc = OX_ENOTFOUND;
     uint64_t tail_sum;
     if (!s->io || !n_tokens) return;
-    save_finish(s);
+    saver_finish(s);
     /* The store may have forgotten pages that it was given: once more from the first. */
     for (int round = 0; round < 2 && rc == OX_ENOTFOUND; round++) {
         rc = save_all_pages(s, why, n_tokens);
@@ -155,10 +155,10 @@ void save_now(struct saver *s, enum ox_why why, size_t n_tokens) {
 static void queue(struct saver *s, enum ox_blob what, enum ox_why why, size_t at, void *to,
                   const void *from, size_t n) {
     struct save_item it = {what, why, at, 0};
-    if (s->n_items < SAVE_QUEUE && !drain(s, to, from, n, &it.ticket)) s->item[s->n_items++] = it;
+    if (s->n_items < SAVER_QUEUE && !drain(s, to, from, n, &it.ticket)) s->item[s->n_items++] = it;
 }
 
-void save_later(struct saver *s, size_t n_tokens, const struct cache_snap *snap) {
+void saver_later(struct saver *s, size_t n_tokens, const struct cache_snap *snap) {
     const struct cache_shape *shape = &s->cache->shape;
     size_t n_pages = n_tokens / KN_PAGE_TOKENS;
     /* Pages that were refused earlier wait for a moment when waiting costs nobody anything. */

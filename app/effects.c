@@ -5,6 +5,7 @@
 #include "app/core/prompt.h"
 #include "app/core/text.h"
 #include "app/core/update.h"
+#include "app/open.h"
 #include "app/store/docs.h"
 #include "app/ui/theme.h"
 
@@ -574,11 +575,8 @@ int effects_open_store(struct effects *fx, ox_err *err) {
 
 int effects_start_engine(struct effects *fx, ox_err *err) {
     const struct config *c = fx->conf;
-    struct worker_opts opts = {.engine = {.model_dir = c->model,
-                                          .backend = c->backend,
-                                          .kv = c->kv,
-                                          .n_threads = (int)c->threads,
-                                          .max_tokens = (uint32_t)c->ctx}};
+    char log_path[OPEN_PATH_BYTES];
+    struct worker_opts opts = open_options(c, fx->st ? store_uid(fx->st) : NULL, log_path);
     int rc = worker_start(&opts, &fx->w, err);
     if (rc) return rc;
     struct work load = {.kind = WORK_LOAD, .id = ++fx->next_job};

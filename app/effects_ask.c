@@ -4,6 +4,7 @@
 
 #include "app/core/prompt.h"
 #include "app/core/text.h"
+#include "app/core/tip.h"
 #include "app/store/docs.h"
 
 #include <stdio.h>
@@ -200,8 +201,8 @@ static void send_job(struct effects *fx, int64_t leaf, const char *seed, enum ox
     if (seed) job.how.seed = a->how.seed = strtoull(seed, NULL, 10);
     job.max_new_tokens =
         fx->conf->max_new > 0 ? (size_t)fx->conf->max_new : fx->info->default_reply_tokens;
-    job.leaf = leaf;
     job.answer = a->id;
+    tip_find(&fx->s->chat, leaf, a->id, &job.leaf, &job.leaf_moment);
     snprintf(job.chat_uid, sizeof job.chat_uid, "%s", fx->s->uid);
     a->job = job.id;
     a->split.inside = fx->info->thinks && reply == OX_REPLY_OPEN;

@@ -4,22 +4,38 @@
 #include "app/signals.h"
 #include "app/turn.h"
 
+#include <stdio.h>
 #include <string.h>
 
 static void interrupt(void *user) {
     worker_cancel(user);
 }
 
-int open_worker(const struct config *conf, worker **out, ox_err *err) {
+struct worker_opts open_options(const struct config *conf, const char *db_uid,
+                                char log_path[OPEN_PATH_BYTES]) {
+    snprintf(log_path, OPEN_PATH_BYTES, "%s/oxbow.log", conf->state_dir);
+    bool keeps = conf->save && db_uid;
+    return (struct worker_opts){
+        .engine = {.model_dir = conf->model,
+                   .backend = conf->backend,
+                   .kv = conf->kv,
+                   .n_threads = (int)conf->threads,
+                   .max_tokens = (uint32_t)conf->ctx},
+        .states_path = keeps ? conf->cache_dir : NULL,
+        .quota_bytes = conf->states_quota_bytes > 0 ? (uint64_t)conf->states_quota_bytes : 0,
+        .states_off = conf->states_quota_bytes == 0,
+        .db_uid = db_uid,
+        .log_path = keeps ? log_path : NULL,
+    };
+}
+
+int open_worker(const struct config *conf, const char *db_uid, worker **out, ox_err *err) {
     if (conf->model && strncmp(conf->model, "remote:", 7) == 0) {
         ox_err_set(err, OX_EMODEL, "%s: remote models are not part of this build", conf->model);
         return ox_err_fix(err, "leave -m out for the built-in model, or name a model folder");
     }
-    struct worker_opts opts = {.engine = {.model_dir = conf->model,
-                                          .backend = conf->backend,
-                                          .kv = conf->kv,
-                                          .n_threads = (int)conf->threads,
-                                          .max_tokens = (uint32_t)conf->ctx}};
+    char log_path[OPEN_PATH_BYTES];
+    struct worker_opts opts = open_options(conf, db_uid, log_path);
     worker *w = NULL;
     int rc = worker_start(&opts, &w, err);
     struct signals_opts sig = {.interrupt = interrupt, .user = w, .twice_kills = true};

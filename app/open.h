@@ -5,9 +5,16 @@
 #include "app/config.h"
 #include "app/worker.h"
 
-/* Starts the engine thread and has it load the model of the configuration (remote: not yet). Ctrl-C
- * reaches the worker from now on; a second one ends the program. Close with open_close. */
-int open_worker(const struct config *conf, worker **out, ox_err *err);
+enum { OPEN_PATH_BYTES = 512 };
+
+/* Starts the engine thread and has it load the model of the configuration (remote: not yet). db_uid
+ * names the database in saved states; NULL: nothing is kept. Ctrl-C reaches the worker from now on;
+ * a second one ends the program. Close with open_close. */
+int open_worker(const struct config *conf, const char *db_uid, worker **out, ox_err *err);
+/* The same options for the full screen, which starts its worker itself. log_path must live as long.
+ */
+struct worker_opts open_options(const struct config *conf, const char *db_uid,
+                                char log_path[OPEN_PATH_BYTES]);
 /* Waits until the model is loaded. Its info lives as long as the worker. */
 int open_wait(worker *w, const struct ox_info **info, ox_err *err);
 void open_close(worker *w); /* NULL is fine */

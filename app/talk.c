@@ -4,6 +4,7 @@
 #include "app/core/budget.h"
 #include "app/core/say.h"
 #include "app/core/thought.h"
+#include "app/core/tip.h"
 #include "app/open.h"
 #include "app/talk_save.h"
 
@@ -23,7 +24,7 @@ static int64_t now_us(void) {
 int talk_start(struct talk *t, struct config *conf, ox_err *err) {
     t->conf = conf;
     int rc = save_open(t, err);
-    return rc ? rc : open_worker(conf, &t->w, err);
+    return rc ? rc : open_worker(conf, t->st ? store_uid(t->st) : NULL, &t->w, err);
 }
 
 int talk_ready(struct talk *t, ox_err *err) {
@@ -330,7 +331,6 @@ int talk_answer(struct talk *t, const struct talk_watch *watch, ox_err *err) {
     t->prompt = (struct prompt){0};
     job.how = conf_sampling(t->conf, &t->info->defaults);
     job.max_new_tokens = max_new(t) ? max_new(t) : t->info->default_reply_tokens;
-    job.leaf = t->parent;
     buf_cut(&t->answer, 0);
     buf_cut(&t->thoughts, 0);
     t->end = CHAT_FAILED;
@@ -346,6 +346,8 @@ int talk_answer(struct talk *t, const struct talk_watch *watch, ox_err *err) {
     save_turn(t, &answer, &job.how);
     snprintf(job.chat_uid, sizeof job.chat_uid, "%s", t->uid);
     job.answer = answer;
+    const struct chat_node *open = chat_find(&t->chat, answer);
+    if (open) tip_find(&t->chat, open->parent, answer, &job.leaf, &job.leaf_moment);
     s.node = chat_find(&t->chat, answer);
     s.split.inside = t->info->thinks && job.reply == OX_REPLY_OPEN;
     save_start(&s.save);

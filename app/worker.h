@@ -35,7 +35,8 @@ struct work {
     enum ox_reply reply;
     bool keep;            /* false: no state is saved (--no-save) */
     char chat_uid[17];    /* tips, STORE.md section 2; "" without a store */
-    int64_t leaf, answer; /* message whose state is wanted, message that is made */
+    int64_t leaf, answer; /* message whose state is wanted, message that is made; 0: none */
+    int leaf_moment;      /* 1: the state after `leaf`, 0: before it (core/tip.h) */
 };
 
 enum news_kind {
@@ -65,7 +66,10 @@ struct news {
 struct worker_opts {
     struct ox_engine_opts engine; /* strings are copied */
     const char *states_path;      /* NULL: no saved states */
-    uint64_t quota_bytes;
+    uint64_t quota_bytes;         /* 0: the default */
+    bool states_off;              /* states.quota = 0 */
+    const char *db_uid;           /* names the database in tips; NULL without one */
+    const char *log_path;         /* one line for each damaged record; NULL: nowhere */
 };
 
 /* What runs jobs (the embedded engine, a remote server) tells the world through this; engine

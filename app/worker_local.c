@@ -1,6 +1,8 @@
 /* worker_local.c - see worker_local.h. A turn: render, sync, draw token by token, tell, keep. */
 #include "app/worker_local.h"
 
+#include "app/worker_keep.h"
+
 #include <stdatomic.h>
 #include <string.h>
 #include <time.h>
@@ -11,7 +13,8 @@ struct local {
     ox_session *session;
     _Atomic(ox_session *) target; /* what an interrupt reaches; NULL while it is opened or closed */
     _Atomic int n_inside;         /* interrupts that may be using target right now */
-    ox_err load_err;              /* why nothing is loaded; code 0 before the first LOAD */
+    struct keep *keep;
+    ox_err load_err; /* why nothing is loaded; code 0 before the first LOAD */
 };
 
 static double now_s(void) {
@@ -46,6 +49,7 @@ int local_open(const struct worker_opts *opts, struct local **out, ox_err *err) 
     if (!rc) rc = copy_text(&o.backend, err);
     l->opts.backend = rc ? NULL : o.backend;
     if (!rc) rc = copy_text(&o.kv, err);
+    if (!rc) rc = keep_open(opts, &l->keep, err);
     if (rc) {
         local_close(l);
         return rc;
@@ -69,6 +73,7 @@ static void unload(struct local *l) {
 void local_close(struct local *l) {
     if (!l) return;
     unload(l);
+    keep_close(l->keep);
     free_text(l->opts.model_dir);
     free_text(l->opts.backend);
     free_text(l->opts.kv);
@@ -90,8 +95,10 @@ static int load(struct local *l, const struct work *job, ox_err *err) {
     if (!rc) rc = ox_session_open(l->engine, &l->session, err);
     if (rc)
         unload(l);
-    else
+    else {
+        keep_model(l->keep, ox_engine_info(l->engine));
         atomic_store(&l->target, l->session);
+    }
     return rc;
 }
 
@@ -148,7 +155,8 @@ static void report(void *user, const struct ox_plan *plan, size_t n_done) {
 static int make_plan(struct local *l, struct work *job, struct news *done, ox_err *err) {
     struct rendered r = {0};
     int rc = render(l, job, &r, err);
-    struct ox_sync_opts opts = {.borders = r.borders, .n_borders = r.n_borders};
+    struct ox_sync_opts opts = {
+        .borders = r.borders, .n_borders = r.n_borders, .io = keep_io(l->keep, job)};
     done->n_prompt = r.tok.n;
     /* A prompt that is too long still has a length worth saying. */
     if (!rc && r.tok.n <= ox_engine_info(l->engine)->max_tokens)
@@ -232,8 +240,11 @@ static int answer(struct local *l, struct work *job, const struct worker_post *p
         rc = ox_err_set(err, OX_EFIT, "the prompt has %zu tokens, the context holds %zu", r.tok.n,
                         limit);
     struct progress prog = {l, post, job->id, r.tok.n, now_s(), -1};
-    struct ox_sync_opts opts = {
-        .borders = r.borders, .n_borders = r.n_borders, .user = &prog, .progress = report};
+    struct ox_sync_opts opts = {.borders = r.borders,
+                                .n_borders = r.n_borders,
+                                .io = keep_io(l->keep, job),
+                                .user = &prog,
+                                .progress = report};
     if (!rc)
         rc = post->stopped(post->user)
                  ? OX_ECANCELLED
@@ -254,6 +265,7 @@ static int answer(struct local *l, struct work *job, const struct worker_post *p
                                             .prefill_s = synced - prog.start_s};
         rc = draw(l, job, &how, limit - r.tok.n, post, done, err);
         done->ledger.decode_s = now_s() - synced;
+        keep_speed(l->keep, &done->ledger);
     }
     rendered_deinit(&r);
     return rc;
@@ -269,7 +281,7 @@ static int run_loaded(struct local *l, struct work *job, const struct worker_pos
         return ox_encode(l->engine, job->text ? job->text : "", job->n_bytes, &done->tok, err);
     case WORK_PLAN: return make_plan(l, job, done, err);
     case WORK_ANSWER: return answer(l, job, post, done, err);
-    case WORK_STATES: return ox_err_set(err, OX_EFAIL, "saved states are not open");
+    case WORK_STATES: return keep_order(l->keep, job->text, err);
     case WORK_NONE:
     case WORK_LOAD: break;
     }
@@ -299,5 +311,13 @@ void local_run(struct local *l, struct work *job, const struct worker_post *post
         news_deinit(&n);
         n = (struct news){.kind = NEWS_FAILED, .id = job->id, .err = err};
     }
+    bool ends_turn = n.kind == NEWS_DONE && job->kind == WORK_ANSWER;
+    enum chat_end end = n.end;
+    size_t n_prompt = n.n_prompt;
     post->send(post->user, &n);
+    if (!ends_turn) return;
+    /* The person has the answer; what is kept of it is not to be cancelled with the next one. */
+    atomic_store(&l->target, NULL);
+    keep_turn(l->keep, l->engine, l->session, job, end, n_prompt);
+    atomic_store(&l->target, l->session);
 }

@@ -1,6 +1,8 @@
 /* eta.c - see eta.h. */
 #include "app/core/eta.h"
 
+enum { ENOUGH = 8 }; /* samples before two numbers are fitted: the slope of a few is noise */
+
 void eta_start(struct eta *e, size_t at, double now) {
     *e = (struct eta){.at = at, .seconds = now};
 }
@@ -17,6 +19,7 @@ void eta_add(struct eta *e, size_t at, double now) {
     e->yt = fade * e->yt + y * t;
     e->n_tokens += x;
     e->spent += t;
+    e->n_samples++;
     e->at = at;
     e->seconds = now;
 }
@@ -27,7 +30,7 @@ double eta_left(const struct eta *e, size_t to) {
     double x = (double)(to - e->at), y = x * ((double)to + (double)e->at) / 2;
     double det = e->xx * e->yy - e->xy * e->xy;
     double a = e->xt / e->xx, b = 0; /* all cost on the tokens, none on the depth */
-    if (det > 1e-9 * e->xx * e->yy) {
+    if (e->n_samples >= ENOUGH && det > 1e-9 * e->xx * e->yy) {
         b = (e->xx * e->yt - e->xy * e->xt) / det;
         a = (e->yy * e->xt - e->xy * e->yt) / det;
     }

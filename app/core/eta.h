@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 struct eta {
+    size_t n_samples;
     size_t at;                 /* tokens done at the last sample */
     double seconds;            /* clock at the last sample */
     double xx, xy, yy, xt, yt; /* normal equations of t = a x + b y */

@@ -1,0 +1,26 @@
+/* worker_keep.h - saved states on the engine thread: opened with the model, told whose state is
+ * wanted, given the end of each turn. Without a cache every call does nothing. */
+#ifndef WORKER_KEEP_H
+#define WORKER_KEEP_H
+
+#include "app/worker.h"
+
+struct keep;
+
+/* Copies the options; opens nothing. */
+int keep_open(const struct worker_opts *opts, struct keep **out, ox_err *err);
+void keep_close(struct keep *k); /* waits for what is on its way to disk; NULL is fine */
+/* After each load. A cache that cannot be opened is noted in the log and is as if there was none.
+ */
+void keep_model(struct keep *k, const struct ox_info *info);
+/* What the engine gets for this job: NULL if nothing is kept. */
+const struct ox_state_io *keep_io(struct keep *k, const struct work *job);
+/* Prefill speed as measured, for what a record is worth. */
+void keep_speed(struct keep *k, const struct chat_ledger *l);
+/* Saves the end of a turn: closed as the template wants it, or where it was stopped. */
+void keep_turn(struct keep *k, const ox_engine *e, ox_session *s, const struct work *job,
+               enum chat_end end, size_t n_prompt);
+/* WORK_STATES: "pin UID", "unpin UID", "drop UID", "thin UID". */
+int keep_order(struct keep *k, const char *order, ox_err *err);
+
+#endif

@@ -40,8 +40,7 @@ struct build {
     size_t column; /* cells since the line's start, for tabs in code */
     enum style style[MAX_NEST];
     int n_style;
-    const char *href; /* of the innermost link, md4c's memory */
-    size_t n_href, link_from;
+    size_t link_from; /* where the text of the innermost link begins */
     /* table */
     bool in_table, head_row;
     struct buf cells; /* text of all cells */
@@ -366,6 +365,7 @@ static int leave_block(MD_BLOCKTYPE type, void *detail, void *user) {
 
 static int enter_span(MD_SPANTYPE type, void *detail, void *user) {
     struct build *b = user;
+    (void)detail;
     switch (type) {
     case MD_SPAN_EM: push_style(b, STYLE_EMPH); break;
     case MD_SPAN_STRONG: push_style(b, STYLE_STRONG); break;
@@ -373,15 +373,10 @@ static int enter_span(MD_SPANTYPE type, void *detail, void *user) {
     case MD_SPAN_LATEXMATH:
     case MD_SPAN_LATEXMATH_DISPLAY: push_style(b, STYLE_CODE); break;
     case MD_SPAN_A:
-    case MD_SPAN_IMG: {
-        const MD_ATTRIBUTE *href =
-            &((MD_SPAN_A_DETAIL *)detail)->href; /* IMG begins with src alike */
-        b->href = href->text;
-        b->n_href = href->size;
+    case MD_SPAN_IMG:
         b->link_from = b->in_table ? b->cells.n : b->m->text.n;
         push_style(b, STYLE_LINK);
         break;
-    }
     case MD_SPAN_DEL:
     case MD_SPAN_WIKILINK:
     case MD_SPAN_U: push_style(b, style_now(b)); break;
@@ -390,22 +385,21 @@ static int enter_span(MD_SPANTYPE type, void *detail, void *user) {
 }
 
 /* A link shows where it goes, unless that is what its text says. */
-static void put_href(struct build *b) {
+static void put_href(struct build *b, const MD_ATTRIBUTE *href) {
     struct buf *out = b->in_table ? &b->cells : &b->m->text;
     size_t n = out->n - (b->link_from < out->n ? b->link_from : out->n);
-    bool same =
-        b->n_href >= n && n > 0 && memcmp(b->href + b->n_href - n, out->p + b->link_from, n) == 0;
-    if (!b->href || b->n_href == 0 || same) return;
+    bool same = href->size >= n && n > 0 &&
+                memcmp(href->text + href->size - n, out->p + b->link_from, n) == 0;
+    if (href->size == 0 || same) return;
     put_text(b, " <", 2);
-    put_text(b, b->href, b->n_href);
+    put_text(b, href->text, href->size);
     put_text(b, ">", 1);
-    b->href = NULL;
 }
 
 static int leave_span(MD_SPANTYPE type, void *detail, void *user) {
     struct build *b = user;
-    (void)detail;
-    if (type == MD_SPAN_A || type == MD_SPAN_IMG) put_href(b);
+    /* The details of an image begin with its source as those of a link with its target. */
+    if (type == MD_SPAN_A || type == MD_SPAN_IMG) put_href(b, &((MD_SPAN_A_DETAIL *)detail)->href);
     pop_style(b);
     return b->rc;
 }
@@ -415,7 +409,8 @@ static int take_text(MD_TEXTTYPE type, const MD_CHAR *s, MD_SIZE n, void *user) 
     switch (type) {
     case MD_TEXT_NULLCHAR: put_text(b, "\xEF\xBF\xBD", 3); break;
     case MD_TEXT_BR:
-    case MD_TEXT_SOFTBR: /* models do not fill lines: a single line feed means one (poems, addresses) */
+    case MD_TEXT_SOFTBR: /* models do not fill lines: a single line feed means one (poems,
+                            addresses) */
         if (b->in_table)
             put_text(b, " ", 1);
         else
@@ -450,7 +445,22 @@ static int parse_part(struct md *m, const char *src, size_t n, ox_err *err) {
     };
     struct build b = {.m = m, .err = err, .gap = m->n_line > 0, .how = WRAP_WORDS};
     if (n > UINT32_MAX / 2) return ox_err_set(err, OX_EFIT, "Markdown block of %zu bytes", n);
-    int rc = md_parse(src, (MD_SIZE)n, &parser, &b);
+    /* md4c 0.4.8 reads past a text that ends inside a link without a line feed; with one it does
+     * not. */
+    struct buf whole = {0};
+    int rc = 0;
+    if (n > 0 && src[n - 1] != '\n') {
+        rc = buf_add(&whole, src, n, err);
+        if (!rc) rc = buf_putc(&whole, '\n', err);
+        if (rc) {
+            buf_deinit(&whole);
+            return rc;
+        }
+        src = whole.p;
+        n = whole.n;
+    }
+    rc = md_parse(src, (MD_SIZE)n, &parser, &b);
+    buf_deinit(&whole);
     if (b.rc)
         rc = b.rc;
     else if (rc)

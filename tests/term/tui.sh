@@ -20,6 +20,7 @@ start() {
     w=$1 h=$2
     shift 2
     tmux_ kill-server 2>/dev/null
+    SOCKET=$SOCKET+ # the old server may still be on its way out
     export XDG_DATA_HOME="$DIR/data" XDG_CACHE_HOME="$DIR/cache" XDG_STATE_HOME="$DIR/state" XDG_CONFIG_HOME="$DIR/config"
     cat > "$DIR/run" <<RUN
 export EDITOR=$DIR/editor
@@ -35,7 +36,7 @@ PROGRAM=$FAKE
 keys() { tmux_ send-keys "$@"; }
 esc() { tmux_ send-keys Escape; sleep 0.1; } # alone: a byte behind it within 40 ms would make it Alt
 type_() { tmux_ send-keys -l "$1"; }
-pane() { tmux_ capture-pane -p; }
+pane() { tmux_ capture-pane -p 2>&1; }
 
 fail() {
     echo "FAILED: $1"

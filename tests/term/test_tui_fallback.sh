@@ -1,0 +1,44 @@
+# Terminals and settings that get plain lines, each alone; no colours with NO_COLOR; stdin as document.
+. "$OXBOW_TEST_DIR/term/tui.sh"
+script 'answer Fine.\ntoken_us 100\n'
+for how in 'TERM=dumb' 'ACCESSIBLE=1' 'TERM=no-such-terminal'; do
+    PROGRAM="env $how $FAKE"
+    start 80 24 -m "$DIR/script" --no-save
+    wait_for 'you>'
+    has_not 'Enter send'
+    keys 'hello' Enter
+    wait_for 'Fine.'
+    keys C-d
+    wait_for 'LEFT 0'
+done
+PROGRAM=$FAKE
+start 80 24 --plain -m "$DIR/script" --no-save
+wait_for 'you>'
+keys C-d
+wait_for 'LEFT 0'
+# NO_COLOR: bold and reverse stay, colours go
+PROGRAM="env NO_COLOR=1 $FAKE"
+start 80 24 -m "$DIR/script" --no-save
+wait_for 'not saved'
+wait_for 'Enter send'
+tmux_ capture-pane -p -e | grep -q "$(printf '\033')\[[0-9;]*3[0-7]m" && fail 'a colour was sent'
+tmux_ capture-pane -p -e | grep -q "$(printf '\033')\[1" || fail 'nothing is bold'
+keys C-d
+wait_for 'LEFT 0'
+# a pipe is a document, the terminal is where one types
+PROGRAM="seq 1 900 | $FAKE"
+start 80 24 -m "$DIR/script" --no-save
+wait_for 'Enter send'
+keys C-o
+wait_for 'line 1 of 900'
+keys C-o
+keys 'q' Enter
+wait_for 'Fine.'
+keys C-d
+wait_for 'LEFT 0'
+[ -e "$DIR/data/oxbow/oxbow.db" ] && fail '--no-save left a database'
+# no terminal on stdout
+PROGRAM="$FAKE -m $DIR/script | cat #"
+start 80 24
+wait_for 'no terminal on stdout'
+echo ok

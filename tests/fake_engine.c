@@ -374,7 +374,7 @@ int ox_offline(enum ox_task task, const struct ox_engine_opts *opts, const char 
     ox_engine *e;
     int rc = ox_engine_open(opts, &e, err);
     if (rc) return rc;
-    line(user, "{\"name\":\"scripted\",\"tensors\":3}");
+    line(user, "{\"event\":\"model\",\"name\":\"scripted\",\"tensors\":3}");
     ox_engine_close(e);
     return 0;
 }

@@ -39,7 +39,7 @@ const struct flag flag_table[] = {
     {"--raw", NULL,          FLAG_NONE,  NULL,     NULL,             NULL,  "model bytes unfiltered; not to a terminal"},
     {"--color", NULL,        FLAG_NEEDS, "WHEN",   "color",          NULL,  "auto, always, never"},
     {"--no-mouse", NULL,     FLAG_NONE,  NULL,     "mouse",          "off", "leave the mouse to the terminal"},
-    {"--bits", NULL,         FLAG_NEEDS, "N",      NULL,             NULL,  "8 or 4"},
+    {"--bits", NULL,         FLAG_NEEDS, "N",      NULL,             NULL,  "of the weights: 8 or 4; 16 with --shape"},
     {"--shape", NULL,        FLAG_NEEDS, "NAME",   NULL,             NULL,  "random weights of this shape: 7b"},
     {"--tensors", NULL,      FLAG_NONE,  NULL,     NULL,             NULL,  "list every tensor"},
     {"-h", "--help",         FLAG_NONE,  NULL,     NULL,             NULL,  "help; of a verb: oxbow VERB -h"},

@@ -47,7 +47,13 @@ done <<'TABLE'
 2|chat does not take --json|chat --json
 2|completion does not take --temp|completion --temp 1 bash
 2|model needs|model
-2|model takes|model info a b c
+2|model info: too many words|model info a b c
+2|model quantize: too few words|model quantize a
+2|--bits: "5" is not 8 or 4|model quantize a b --bits 5
+2|model bench: "9x" is no number|model bench 9x
+2|--bits is 4, 8 or 16|model bench --bits 8
+2|--bits is 4, 8 or 16|model bench --bits 3 --shape 7b
+2|did you mean quantize?|model quantise
 2|unknown: model "lst"; did you mean list?|model lst
 2|no completion for "tcsh"|completion tcsh
 2|completion needs SHELL|completion

@@ -113,7 +113,8 @@ static void find_words(struct update *u, int step) {
         if (hit == SIZE_MAX) continue;
         s->top = (struct sheet_place){i, sheet_text_row(hit)};
         s->chosen = i;
-        s->follow = false;
+        s->follow = sheet_is_at_end(&s->sheet, s->top, chat_rows(s));
+        if (s->follow) update_show_end(u);
         return;
     }
     state_notice(s, false, "\"%.60s\" is not in this session", words);

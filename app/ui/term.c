@@ -232,6 +232,6 @@ void term_pause(term *t) {
 }
 
 void term_resume(term *t) {
-    tcgetattr(t->fd, &given.before); /* the shell may have changed them meanwhile */
+    if (!given.is_taken) tcgetattr(t->fd, &given.before); /* the shell may have changed them meanwhile */
     enter(t);
 }

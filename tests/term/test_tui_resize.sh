@@ -34,4 +34,25 @@ keys C-x C-e
 wait_for '> edited text'
 keys C-c C-d
 wait_for 'LEFT 0'
+wait_for 'icanon echo'
+has_not '-icanon'
+# Ctrl-Z under a shell with job control, and back
+start 80 24 -m "$DIR/script"
+wait_for 'scripted'
+tmux_ kill-server; SOCKET=$SOCKET+
+tmux_ new-session -d -x 80 -y 24 'env -i PS1="SHELL> " TERM=tmux-256color PATH="$PATH" LC_ALL=C.UTF-8 HOME="'$DIR'" bash --norc -i'
+wait_for 'SHELL>'
+type_ "$FAKE -m $DIR/script --no-save"; keys Enter
+wait_for 'Enter send'
+keys C-z
+wait_for 'Stopped'
+type_ 'stty -a | grep -o " icanon"; fg'; keys Enter
+wait_for 'Enter send'
+type_ 'still here'
+wait_for '> still here'
+keys C-c C-d
+wait_for 'SHELL>'
+type_ 'stty -a | grep -o "[-]*icanon"; echo MODES'; keys Enter
+wait_for 'MODES'
+has_not '-icanon'
 echo ok

@@ -6,7 +6,7 @@ command -v tmux >/dev/null || { echo "SKIP tmux is not installed"; exit 0; }
 FAKE=$OXBOW_BUILD_DIR/tests/oxbow_fake
 DIR=$(mktemp -d)
 SOCKET=oxbow-test-$$
-trap 'tmux -L $SOCKET kill-server 2>/dev/null; rm -rf "$DIR"' EXIT
+trap 'tmux -L $SOCKET kill-server 2>/dev/null; sleep 0.2; rm -rf "$DIR" 2>/dev/null' EXIT
 trap 'exit 1' INT TERM
 printf 'set -g escape-time 0\nset -g status off\nset -g default-terminal tmux-256color\nset -g set-clipboard on\nset -g history-limit 5000\n' > "$DIR/tmux.conf"
 

@@ -39,7 +39,7 @@ static void test_store_two__all_turns_of_all_processes(void **state) {
         if (store_model_use(st, &m, NULL)) _exit(2);
         if (store_chat_new(st, "t", &chat, NULL)) _exit(3);
         for (int t = 0; t < N_TURNS; t++) {
-            char text[32];
+            char text[48];
             snprintf(text, sizeof text, "process %d turn %d", k, t);
             struct chat_node q = {.parent = leaf,
                                   .role = OX_ROLE_USER,

@@ -16,16 +16,19 @@ struct cited {
 struct cited_list {
     struct cited *v;
     size_t n;
-}; /* owned; {0} is empty */
+    const char *text; /* borrowed: what the quotations stand in */
+};                    /* owned; {0} is empty */
 
-/* Looks up every quotation of the last answer in the documents of its conversation. */
-int cited_find(const struct talk *t, struct cited_list *out, ox_err *err);
-void cited_deinit(struct cited_list *l);
-/* Appends "[1] harbour-log.txt:412-413 bytes 20511-20589 exact" lines, or with `brief`
- * "[1: 412-413] exact  \"the lamp was out\"". */
-int cited_text(const struct talk *t, const struct cited_list *l, bool brief, struct buf *out,
+/* Looks up every quotation of a text (an answer) in the documents of its conversation. */
+int cited_find(const struct talk *t, const char *text, size_t n, struct cited_list *out,
                ox_err *err);
+void cited_deinit(struct cited_list *l);
+/* Appends "[1] harbour-log.txt:412-413 bytes 20511-20589 exact" lines; `quotes` puts the beginning
+ * of each quotation behind. */
+int cited_text(const struct cited_list *l, bool quotes, struct buf *out, ox_err *err);
 /* Appends a JSON array of {quote, verdict, document, byte_start, .. line_end}. */
-int cited_json(const struct talk *t, const struct cited_list *l, struct buf *out, ox_err *err);
+int cited_json(const struct cited_list *l, struct buf *out, ox_err *err);
+/* Keeps them with the message; what fails is not told: the next look finds them again. */
+void cited_save(const struct talk *t, int64_t message, const struct cited_list *l);
 
 #endif

@@ -11,7 +11,7 @@
 
 /* clang-format off */
 static const struct verb *const verbs[] = {
-    &verb_ask, &verb_chat, &verb_model, &verb_completion, NULL,
+    &verb_ask, &verb_chat, &verb_summarize, &verb_model, &verb_completion, NULL,
 };
 /* clang-format on */
 

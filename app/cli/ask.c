@@ -113,7 +113,7 @@ static int print_json(struct ask *a, ox_err *err) {
     const struct chat_ledger *l = &t->ledger;
     struct cited_list cited = {0};
     struct buf b = {0};
-    int rc = cited_find(t, &cited, err);
+    int rc = cited_find(t, buf_str(&t->answer), t->answer.n, &cited, err);
     if (!rc) rc = buf_puts(&b, "{\"answer\":", err);
     if (!rc) rc = text_json(&b, buf_str(&t->answer), t->answer.n, err);
     if (!rc)
@@ -127,7 +127,7 @@ static int print_json(struct ask *a, ox_err *err) {
             "\"stop\":\"%s\",\"seed\":%llu,\"citations\":",
             l->n_in + l->n_out, t->info->max_tokens, l->n_reused, l->n_in - l->n_reused, l->n_out,
             l->exact ? "true" : "false", stop_word(t->end), (unsigned long long)l->seed);
-    if (!rc) rc = cited_json(t, &cited, &b, err);
+    if (!rc) rc = cited_json(&cited, &b, err);
     if (!rc) rc = buf_puts(&b, "}\n", err);
     if (!rc) rc = output_bytes(&a->out, buf_str(&b), b.n, err);
     cited_deinit(&cited);
@@ -136,10 +136,11 @@ static int print_json(struct ask *a, ox_err *err) {
 }
 
 static int print_citations(struct ask *a, ox_err *err) {
+    const struct talk *t = &a->talk;
     struct cited_list cited = {0};
     struct buf b = {0};
-    int rc = cited_find(&a->talk, &cited, err);
-    if (!rc) rc = cited_text(&a->talk, &cited, false, &b, err);
+    int rc = cited_find(t, buf_str(&t->answer), t->answer.n, &cited, err);
+    if (!rc) rc = cited_text(&cited, false, &b, err);
     if (!rc && b.n) rc = output_bytes(&a->out, "\n", 1, err);
     if (!rc) rc = output_bytes(&a->out, buf_str(&b), b.n, err);
     cited_deinit(&cited);

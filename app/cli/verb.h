@@ -33,7 +33,7 @@ struct verb {
 #define FLAGS_STORE "--db --no-save "
 #define FLAGS_ALWAYS "-h -V -q --color "
 
-extern const struct verb verb_ask, verb_chat, verb_completion, verb_model;
+extern const struct verb verb_ask, verb_chat, verb_completion, verb_model, verb_summarize;
 
 /* Nearest name in the table, or NULL. */
 const struct verb *verb_find(const struct verb *const *verbs, const char *name);

@@ -65,8 +65,9 @@ static int on_text(void *user, const char *s, size_t n, ox_err *err) {
 static void say_citations(struct plain *p) {
     struct cited_list cited = {0};
     struct buf b = {0};
-    if (p->cites && p->talk.n_docs && cited_find(&p->talk, &cited, NULL) == 0 &&
-        cited_text(&p->talk, &cited, true, &b, NULL) == 0)
+    if (p->cites && p->talk.n_docs &&
+        cited_find(&p->talk, buf_str(&p->talk.answer), p->talk.answer.n, &cited, NULL) == 0 &&
+        cited_text(&cited, true, &b, NULL) == 0)
         fputs(buf_str(&b), stdout);
     fflush(stdout);
     cited_deinit(&cited);

@@ -1,0 +1,501 @@
+/* summarize.c - see summarize.h. */
+#include "app/summarize.h"
+
+#include "app/core/budget.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+enum {
+    PART_ANSWER = 512,  /* tokens; long enough for a page's worth, short enough to merge many */
+    MARK_TOKENS = 48,   /* role marks and the words before a document */
+    PART_WORDS = 100,   /* asked for of a part */
+    WORDS = 150,        /* of the result, if nothing was said */
+    QUOTE_ANSWER = 160, /* tokens of a quoted sentence */
+    STEP_COST = 600     /* an answer of 100 tokens takes about as long as reading 600 */
+};
+
+static double now_s(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static const struct talk_doc *doc_of(const struct summarize *s) {
+    return &s->t->doc[0];
+}
+
+static bool is_last(const struct summarize *s, size_t i) {
+    return i + 1 == s->n_steps;
+}
+
+/* --- the plan
+ * -------------------------------------------------------------------------------------- */
+
+static int cut_chunks(struct summarize *s, struct chunk **out, size_t **tokens, size_t *n,
+                      ox_err *err) {
+    const struct buf *text = &doc_of(s)->text;
+    struct chunk_walk walk = {0};
+    struct chunk c;
+    size_t cap = 0, cap_tokens = 0;
+    int rc = 0;
+    while (!rc && chunk_next(&walk, buf_str(text), text->n, NULL, 0, &c)) {
+        struct ox_tokens tok = {0};
+        rc = ox_grow(out, &cap, *n + 1, sizeof **out, err);
+        if (!rc) rc = ox_grow(tokens, &cap_tokens, *n + 1, sizeof **tokens, err);
+        if (!rc) rc = turn_encode(s->t->w, text->p + c.from, c.to - c.from, &tok, err);
+        if (rc) break;
+        (*out)[*n] = c;
+        (*tokens)[(*n)++] = tok.n;
+        ox_free(tok.v);
+    }
+    return rc;
+}
+
+/* With --parts N the parts get smaller until there are N. */
+static int plan_parts(struct summarize *s, struct summary_limits *l, const struct chunk *chunk,
+                      const size_t *tokens, size_t n, ox_err *err) {
+    size_t total = 0, largest = 0;
+    for (size_t i = 0; i < n; i++) {
+        total += tokens[i];
+        if (tokens[i] > largest) largest = tokens[i];
+    }
+    size_t want = s->opts.n_parts < n ? s->opts.n_parts : n;
+    l->max_part = want > 1 ? total / want + largest : 0;
+    for (;;) {
+        int rc = summary_make(chunk, tokens, n, l, &s->plan, err);
+        if (rc || s->plan.n_parts >= want || l->max_part <= largest) return rc;
+        summary_deinit(&s->plan);
+        l->max_part -= (l->max_part - largest + 7) / 8;
+    }
+}
+
+static int make_plan(struct summarize *s, ox_err *err) {
+    const struct talk_doc *d = doc_of(s);
+    struct budget b = budget_for(s->t->info->max_tokens, 0, 0);
+    struct summary_limits l = {.context = b.limit,
+                               .reserve = b.reserve,
+                               .prompt = 2 * MARK_TOKENS,
+                               .part_answer = s->part_answer};
+    struct chunk whole = {.to = d->text.n, .line = 1}, *chunk = NULL;
+    size_t *tokens = NULL, n = 0, one = d->tok.n;
+    int rc;
+    if (s->opts.n_parts < 2 && one + l.reserve + l.prompt <= l.context) {
+        rc = summary_make(&whole, &one, 1, &l, &s->plan, err);
+    } else {
+        rc = cut_chunks(s, &chunk, &tokens, &n, err);
+        if (!rc) rc = plan_parts(s, &l, chunk, tokens, n, err);
+    }
+    ox_free(chunk);
+    ox_free(tokens);
+    return rc;
+}
+
+static size_t first_of_level(const struct summarize *s, size_t level) {
+    size_t first = 0;
+    for (size_t l = 0; l < level; l++)
+        first += summary_width(&s->plan, l);
+    return first;
+}
+
+static int make_steps(struct summarize *s, ox_err *err) {
+    const struct talk_doc *d = doc_of(s);
+    s->n_steps = first_of_level(s, s->plan.n_levels) + summary_width(&s->plan, s->plan.n_levels);
+    s->step = ox_alloc(s->n_steps, sizeof *s->step, "steps of a summary", err);
+    if (!s->step) return OX_ENOMEM;
+    size_t line = d->first_line, at = 0, i = 0;
+    for (; i < s->plan.n_parts; i++) {
+        const struct summary_part *p = &s->plan.part[i];
+        size_t from = line;
+        for (; at < p->to; at++)
+            line += d->text.p[at] == '\n';
+        size_t last = line > from && d->text.p[p->to - 1] == '\n' ? line - 1 : line;
+        s->step[i] = (struct summarize_step){.idx = i,
+                                             .from = p->from,
+                                             .to = p->to,
+                                             .line_from = from,
+                                             .line_to = last,
+                                             .cost = (double)p->tokens + STEP_COST};
+    }
+    for (size_t level = 1; level <= s->plan.n_levels; level++)
+        for (size_t k = 0; k < summary_width(&s->plan, level); k++, i++) {
+            size_t first, n, below = first_of_level(s, level - 1);
+            summary_inputs(&s->plan, level, k, &first, &n);
+            const struct summarize_step *a = &s->step[below + first],
+                                        *b = &s->step[below + first + n - 1];
+            s->step[i] =
+                (struct summarize_step){level,
+                                        k,
+                                        a->from,
+                                        b->to,
+                                        a->line_from,
+                                        b->line_to,
+                                        .cost = (double)(n * s->part_answer / 3 + STEP_COST)};
+        }
+    return 0;
+}
+
+/* --- what an earlier run kept
+ * ---------------------------------------------------------------------- */
+
+/* FNV-1a: another wording of the prompts is another job. */
+static uint64_t digest_prompts(void) {
+    static const char *const names[] = {"document", "summarize", "summarize_list",
+                                        "summarize_quote"};
+    uint64_t h = 14695981039346656037u;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        for (const char *p = prompt_builtin(names[i]); p && *p; p++)
+            h = (h ^ (unsigned char)*p) * 1099511628211u;
+    return h;
+}
+
+/* All that the text of a step depends on, besides document and model. */
+static int write_options(const struct summarize *s, bool last, struct buf *b, ox_err *err) {
+    const struct config *c = s->t->conf;
+    const struct talk_doc *d = doc_of(s);
+    struct ox_sampling how = conf_sampling(c, &s->t->info->defaults);
+    int rc = buf_printf(b, err,
+                        "{\"from\":%llu,\"to\":%llu,\"parts\":%zu,\"part_answer\":%zu,\"cite\":%d,"
+                        "\"prompts\":\"%016llx\",\"temperature\":%g,\"top_p\":%g,\"top_k\":%d,"
+                        "\"min_p\":%g,\"repeat_penalty\":%g",
+                        (unsigned long long)d->from, (unsigned long long)d->to, s->plan.n_parts,
+                        s->part_answer, s->opts.cites, (unsigned long long)digest_prompts(),
+                        (double)how.temperature, (double)how.top_p, how.top_k, (double)how.min_p,
+                        (double)how.repeat);
+    if (!rc && c->seed >= 0) rc = buf_printf(b, err, ",\"seed\":%lld", (long long)c->seed);
+    if (!rc && last)
+        rc = buf_printf(b, err, ",\"words\":%zu,\"style\":\"%s\",\"answer\":%zu", s->opts.n_words,
+                        s->opts.is_list ? "list" : "prose", s->max_answer);
+    return rc ? rc : buf_putc(b, '}', err);
+}
+
+static int open_job(struct summarize *s, bool last, int64_t *job, ox_err *err) {
+    struct buf options = {0};
+    enum store_job_state was;
+    int rc = write_options(s, last, &options, err);
+    if (!rc) rc = store_job_open(s->t->st, doc_of(s)->id, buf_str(&options), job, &was, err);
+    if (!rc && s->opts.restarts) rc = store_job_restart(s->t->st, *job, err);
+    buf_deinit(&options);
+    return rc;
+}
+
+struct taking {
+    struct summarize *s;
+    bool last;
+    ox_err *err;
+};
+
+/* A part is taken up if it summarised the very same bytes. */
+static int take_part(void *user, const struct store_part *row) {
+    struct taking *k = user;
+    struct summarize *s = k->s;
+    size_t base = (size_t)doc_of(s)->from;
+    for (size_t i = 0; i < s->n_steps; i++) {
+        struct summarize_step *st = &s->step[i];
+        if (is_last(s, i) != k->last || st->is_done || (size_t)row->level != st->level ||
+            (size_t)row->idx != st->idx || row->from != base + st->from || row->to != base + st->to)
+            continue;
+        st->is_done = st->was_kept = true;
+        s->n_kept++;
+        const char *quote = strchr(row->text, '\f');
+        size_t n = quote ? (size_t)(quote - row->text) : strlen(row->text);
+        int rc = buf_add(&st->text, row->text, n, k->err);
+        return rc || !quote ? rc : buf_puts(&st->quote, quote + 1, k->err);
+    }
+    return 0;
+}
+
+static int take_up(struct summarize *s, ox_err *err) {
+    struct taking k = {s, true, err};
+    if (!s->t->st || doc_of(s)->id <= 0) return 0;
+    int rc = open_job(s, true, &s->job, err);
+    if (!rc) rc = store_job_parts(s->t->st, s->job, take_part, &k, err);
+    if (rc || s->n_steps == 1) return rc;
+    k.last = false;
+    rc = open_job(s, false, &s->parts_job, err);
+    return rc ? rc : store_job_parts(s->t->st, s->parts_job, take_part, &k, err);
+}
+
+int summarize_plan(struct summarize *s, struct talk *t, const struct summarize_opts *opts,
+                   ox_err *err) {
+    struct budget b = budget_for(t->info->max_tokens, 0, 0);
+    *s = (struct summarize){.t = t, .opts = *opts};
+    if (!s->opts.n_words) s->opts.n_words = WORDS;
+    size_t words = s->opts.n_words * 3 + 64; /* a model that does not stop is stopped */
+    s->max_answer = t->conf->max_new > 0 ? (size_t)t->conf->max_new : words;
+    if (s->max_answer > b.reserve) s->max_answer = b.reserve;
+    s->part_answer = PART_ANSWER < b.limit / 8 ? PART_ANSWER : b.limit / 8;
+    int rc = make_plan(s, err);
+    if (!rc) rc = make_steps(s, err);
+    if (!rc) rc = take_up(s, err);
+    for (size_t i = 0; !rc && i < s->n_steps; i++)
+        if (!s->step[i].is_done) s->todo += s->step[i].cost;
+    return rc;
+}
+
+/* --- one step
+ * -------------------------------------------------------------------------------------- */
+
+static int write_question(const char *name, size_t n_words, struct buf *out, ox_err *err) {
+    char words[24];
+    snprintf(words, sizeof words, "%zu", n_words);
+    const struct prompt_value value = {"words", words};
+    int rc = prompt_fill(out, prompt_builtin(name), &value, 1, err);
+    while (!rc && out->n && out->p[out->n - 1] == '\n')
+        buf_cut(out, out->n - 1);
+    return rc;
+}
+
+static int write_task(const struct summarize *s, size_t i, struct buf *out, ox_err *err) {
+    if (!is_last(s, i)) return write_question("summarize", PART_WORDS, out, err);
+    return write_question(s->opts.is_list ? "summarize_list" : "summarize", s->opts.n_words, out,
+                          err);
+}
+
+/* What the step reads: its part of the document, or the summaries below it. */
+static int write_source(const struct summarize *s, size_t i, struct buf *out, ox_err *err) {
+    const struct summarize_step *st = &s->step[i];
+    size_t first, n, below;
+    int rc = 0;
+    if (!st->level) return buf_add(out, doc_of(s)->text.p + st->from, st->to - st->from, err);
+    summary_inputs(&s->plan, st->level, st->idx, &first, &n);
+    below = first_of_level(s, st->level - 1) + first;
+    for (size_t k = 0; !rc && k < n; k++) {
+        if (k) rc = buf_puts(out, "\n\n", err);
+        if (!rc) rc = buf_add(out, s->step[below + k].text.p, s->step[below + k].text.n, err);
+    }
+    return rc;
+}
+
+struct stepping {
+    struct summarize *s;
+    const struct summarize_watch *watch;
+    struct buf *out;
+    struct ox_tokens tok; /* of the answer so far */
+    bool is_shown;
+};
+
+static int on_progress(void *user, const struct news *n, ox_err *err) {
+    struct stepping *k = user;
+    (void)err;
+    if (k->watch->progress) k->watch->progress(k->watch->user, k->s, n);
+    return 0;
+}
+
+static int on_text(void *user, const struct news *n, ox_err *err) {
+    struct stepping *k = user;
+    int rc = buf_add(k->out, n->text ? n->text : "", n->n_bytes, err);
+    if (!rc) rc = ox_grow(&k->tok.v, &k->tok.cap, k->tok.n + n->tok.n, sizeof *k->tok.v, err);
+    if (rc) return rc;
+    if (n->tok.n) memcpy(k->tok.v + k->tok.n, n->tok.v, n->tok.n * sizeof *n->tok.v);
+    k->tok.n += n->tok.n;
+    return k->is_shown && n->n_bytes ? k->watch->text(k->watch->user, n->text, n->n_bytes, err) : 0;
+}
+
+/* Sends what the prompt holds, which is taken over, and adds the answer to k->out. */
+static int send(struct stepping *k, struct prompt *prompt, size_t max_tokens, ox_err *err) {
+    struct summarize *s = k->s;
+    const struct turn_watch on = {k, on_progress, on_text};
+    struct news last = {0};
+    struct work job = {.kind = WORK_ANSWER,
+                       .prompt = *prompt,
+                       .max_new_tokens = max_tokens,
+                       .how = conf_sampling(s->t->conf, &s->t->info->defaults),
+                       .reply = OX_REPLY_NO_THINK,
+                       .keep = s->t->conf->save};
+    *prompt = (struct prompt){0};
+    int rc = turn_run(s->t->w, &job, &on, &last, err);
+    int signo = turn_signal();
+    if (signo) s->t->signo = signo;
+    s->end = rc ? CHAT_FAILED : last.end;
+    if (rc == OX_ECANCELLED && signo) {
+        s->end = CHAT_STOPPED;
+        rc = 0;
+    }
+    s->n_out += last.ledger.n_out;
+    news_deinit(&last);
+    return rc;
+}
+
+/* A summary that was cut at its limit ends with its last whole sentence: merging half a sentence
+ * makes a model finish it. */
+static void trim_end(struct buf *b, bool is_cut) {
+    size_t n = b->n;
+    while (is_cut && n && !strchr(".!?\n", b->p[n - 1]))
+        n--;
+    if (n) buf_cut(b, n);
+    while (b->n && strchr(" \n\t", b->p[b->n - 1]))
+        buf_cut(b, b->n - 1);
+}
+
+static int build(const struct summarize *s, size_t i, struct prompt *p, ox_err *err) {
+    struct buf source = {0}, task = {0};
+    int rc = write_source(s, i, &source, err);
+    if (!rc) rc = write_task(s, i, &task, err);
+    if (!rc) rc = prompt_document(p, buf_str(&source), source.n, NULL, 0, err);
+    if (!rc) rc = prompt_user(p, buf_str(&task), task.n, err);
+    buf_deinit(&source);
+    buf_deinit(&task);
+    return rc;
+}
+
+/* The second question about a part: only its own tokens are read. */
+static int ask_quote(struct stepping *k, size_t i, ox_err *err) {
+    struct summarize_step *st = &k->s->step[i];
+    struct prompt p = {0};
+    struct buf task = {0};
+    int rc = build(k->s, i, &p, err);
+    if (!rc) rc = prompt_assistant(&p, buf_str(&st->text), st->text.n, k->tok.v, k->tok.n, err);
+    if (!rc) rc = write_question("summarize_quote", 0, &task, err);
+    if (!rc) rc = prompt_user(&p, buf_str(&task), task.n, err);
+    buf_deinit(&task);
+    k->is_shown = false;
+    k->out = &st->quote;
+    if (!rc) rc = send(k, &p, QUOTE_ANSWER, err);
+    prompt_deinit(&p);
+    return rc;
+}
+
+static int ask(struct summarize *s, size_t i, const struct summarize_watch *watch, ox_err *err) {
+    struct summarize_step *st = &s->step[i];
+    struct stepping k = {.s = s, .watch = watch, .out = &st->text, .is_shown = is_last(s, i)};
+    struct prompt p = {0};
+    buf_cut(&st->text, 0);
+    buf_cut(&st->quote, 0);
+    int rc = build(s, i, &p, err);
+    if (!rc) rc = send(&k, &p, is_last(s, i) ? s->max_answer : s->part_answer, err);
+    prompt_deinit(&p);
+    enum chat_end end = s->end;
+    if (!rc && end != CHAT_STOPPED && s->opts.cites && !st->level) {
+        rc = ask_quote(&k, i, err);
+        if (s->end != CHAT_STOPPED) s->end = end;
+    }
+    ox_free(k.tok.v);
+    return rc;
+}
+
+/* --- one pass: a turn of a session
+ * ---------------------------------------------------------------- */
+
+static void on_talk_progress(void *user, const struct news *n) {
+    on_progress(user, n, NULL);
+}
+
+static int on_talk_text(void *user, const char *text, size_t n, ox_err *err) {
+    struct stepping *k = user;
+    int rc = buf_add(k->out, text, n, err);
+    return rc || !k->is_shown ? rc : k->watch->text(k->watch->user, text, n, err);
+}
+
+static int talk_turn(struct stepping *k, const struct buf *task, size_t max_tokens, ox_err *err) {
+    struct talk *t = k->s->t;
+    const struct talk_watch on = {k, on_talk_progress, NULL, on_talk_text};
+    int64_t max_new = t->conf->max_new;
+    t->conf->max_new = (int64_t)max_tokens;
+    int rc = talk_plan(t, buf_str(task), task->n, err);
+    if (!rc) rc = talk_answer(t, &on, err);
+    t->conf->max_new = max_new;
+    k->s->end = t->end;
+    k->s->n_out += t->ledger.n_out;
+    return rc;
+}
+
+static int ask_session(struct summarize *s, const struct summarize_watch *watch, ox_err *err) {
+    struct summarize_step *st = &s->step[0];
+    struct stepping k = {.s = s, .watch = watch, .out = &st->text, .is_shown = true};
+    struct buf task = {0};
+    int rc = write_task(s, 0, &task, err);
+    if (!rc) rc = talk_turn(&k, &task, s->max_answer, err);
+    enum chat_end end = s->end;
+    if (!rc && end != CHAT_STOPPED && s->opts.cites) {
+        buf_cut(&task, 0);
+        k.out = &st->quote;
+        k.is_shown = false;
+        rc = write_question("summarize_quote", 0, &task, err);
+        if (!rc) rc = talk_turn(&k, &task, QUOTE_ANSWER, err);
+        if (s->end != CHAT_STOPPED) s->end = end;
+    }
+    buf_deinit(&task);
+    return rc;
+}
+
+/* --- all steps
+ * ------------------------------------------------------------------------------------- */
+
+/* The quotation stands behind a form feed, which no text of a model has by then. */
+static int keep(struct summarize *s, size_t i, ox_err *err) {
+    struct summarize_step *st = &s->step[i];
+    int64_t job = is_last(s, i) ? s->job : s->parts_job;
+    size_t base = (size_t)doc_of(s)->from;
+    struct buf text = {0};
+    if (!job || !s->t->st) return 0;
+    int rc = buf_add(&text, buf_str(&st->text), st->text.n, err);
+    if (!rc && st->quote.n) rc = buf_putc(&text, '\f', err);
+    if (!rc && st->quote.n) rc = buf_add(&text, st->quote.p, st->quote.n, err);
+    const struct store_part part = {(int)st->level, (int)st->idx,   base + st->from,
+                                    base + st->to,  buf_str(&text), s->n_out};
+    if (!rc) rc = store_job_part(s->t->st, job, &part, err);
+    buf_deinit(&text);
+    return rc;
+}
+
+static void end_jobs(struct summarize *s, enum store_job_state how) {
+    const int64_t jobs[] = {s->parts_job, s->job};
+    for (int i = 0; i < 2; i++)
+        if (jobs[i] && s->t->st) store_job_end(s->t->st, jobs[i], how, 0, NULL);
+}
+
+static int do_step(struct summarize *s, size_t i, const struct summarize_watch *watch,
+                   ox_err *err) {
+    struct summarize_step *st = &s->step[i];
+    double start = now_s();
+    s->started_s = start;
+    s->at = i;
+    s->n_out = 0;
+    int rc = s->n_steps == 1 ? ask_session(s, watch, err) : ask(s, i, watch, err);
+    if (rc || s->end == CHAT_STOPPED) return rc;
+    trim_end(&st->text, s->end == CHAT_LENGTH && !is_last(s, i));
+    trim_end(&st->quote, false);
+    for (size_t k = 0; k < st->text.n; k++)
+        if (st->text.p[k] == '\f') st->text.p[k] = ' ';
+    rc = keep(s, i, err);
+    st->is_done = !rc;
+    s->done += st->cost;
+    s->todo -= st->cost;
+    s->spent_s += now_s() - start;
+    return rc;
+}
+
+int summarize_run(struct summarize *s, const struct summarize_watch *watch, ox_err *err) {
+    const struct summarize_step *last = &s->step[s->n_steps - 1];
+    int rc = 0;
+    s->end = CHAT_DONE;
+    if (last->was_kept) return watch->text(watch->user, buf_str(&last->text), last->text.n, err);
+    for (size_t i = 0; !rc && i < s->n_steps; i++) {
+        if (s->step[i].is_done) continue;
+        rc = do_step(s, i, watch, err);
+        if (!rc && s->end == CHAT_STOPPED) break;
+    }
+    end_jobs(s, rc                       ? STORE_JOB_FAILED
+                : s->end == CHAT_STOPPED ? STORE_JOB_STOPPED
+                                         : STORE_JOB_DONE);
+    return rc;
+}
+
+double summarize_left(const struct summarize *s, size_t n_done, size_t n_prompt) {
+    const struct summarize_step *st = &s->step[s->at];
+    double part = n_prompt ? (double)n_done / (double)n_prompt * (st->cost - STEP_COST) : 0;
+    double done = s->done + part, spent = s->spent_s + (now_s() - s->started_s);
+    return done > 0 && spent > 1 ? (s->todo - part) * spent / done : -1;
+}
+
+void summarize_deinit(struct summarize *s) {
+    for (size_t i = 0; i < s->n_steps && s->step; i++) {
+        buf_deinit(&s->step[i].text);
+        buf_deinit(&s->step[i].quote);
+    }
+    ox_free(s->step);
+    summary_deinit(&s->plan);
+    *s = (struct summarize){0};
+}

@@ -43,8 +43,8 @@ struct db {
 
 int db_open(const struct db_opts *how, struct db **out, ox_err *err);
 void db_close(struct db *db); /* NULL is fine */
-/* A plain connection that only reads, for files that may be damaged or lie in a read-only place. SQLite's
- * code; *out is closed by the caller also on failure. */
+/* A plain connection that only reads, for files that may be damaged or lie in a read-only place.
+ * SQLite's code; *out is closed by the caller also on failure. */
 int db_open_reading(const char *path, sqlite3 **out);
 /* SQLite's code as OX_E*, with a text for people. */
 int db_error(struct db *db, int sqlite_rc, const char *doing, ox_err *err);

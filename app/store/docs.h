@@ -80,6 +80,8 @@ struct store_cite {
 };
 /* Replaces the citations of a message. */
 int store_cite_put(store *st, int64_t message, const struct store_cite *v, size_t n, ox_err *err);
+/* One more, inside the caller's transaction. */
+int store_cite_append(store *st, int64_t message, const struct store_cite *c, ox_err *err);
 int store_cite_list(store *st, int64_t message,
                     int (*each)(void *user, const struct store_cite *row), void *user, ox_err *err);
 

@@ -49,6 +49,14 @@ int store_cite_put(store *st, int64_t message, const struct store_cite *v, size_
     return rc ? ox_err_wrap(err, rc, "save citations") : 0;
 }
 
+int store_cite_append(store *st, int64_t message, const struct store_cite *c, ox_err *err) {
+    int64_t n = 0;
+    struct query q = db_query(st->db, "SELECT count(*) FROM citation WHERE message_id = :id");
+    query_i64(&q, ":id", message);
+    int rc = query_one(&q, &n, err);
+    return rc ? rc : insert_cite(st, message, (size_t)n, c, err);
+}
+
 static enum cite_verdict parse_verdict(const char *name) {
     for (int v = CITE_EXACT; v <= CITE_MISSING; v++)
         if (strcmp(cite_verdict_name((enum cite_verdict)v), name) == 0) return (enum cite_verdict)v;

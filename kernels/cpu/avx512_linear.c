@@ -22,11 +22,18 @@ FORCE_INLINE __m512i dot4(__m512i a, __m512i w, const int8_t *q) {
     return a;
 }
 
+FORCE_INLINE __m512i broadcast4(const int8_t *q) {
+    int32_t v;
+    memcpy(&v, q, sizeof v);
+    return _mm512_set1_epi32(v);
+}
+
 /* The two registers of weights for 8 inputs of a block, words at w. */
 FORCE_INLINE void load_weights(const uint32_t *w, const bool is_int4, __m512i *first,
                                __m512i *second) {
     const __m512i low = _mm512_set1_epi8(15);
     *first = _mm512_load_si512(w);
+    __asm__("" : "+v"(*first)); /* once: gcc would load it again for the shift */
     if (is_int4) {
         *second = _mm512_and_si512(_mm512_srli_epi16(*first, 4), low);
         *first = _mm512_and_si512(*first, low);
@@ -53,10 +60,13 @@ FORCE_INLINE void tile(const struct cpu_mat *m, int64_t b, const int R, const st
     for (int64_t s = 0; s < n_steps; s++) {
         __m512i a[BLOCKS][Q_LANES];
         if (N > 1) __asm__ volatile("" ::: "memory"); /* or gcc keeps the f32 sums twice */
+        __m512i a2[BLOCKS]; /* one token: a second chain, or the latency of vpdpbusd would show */
         UNROLL
         for (int i = 0; i < N; i++)
             for (int r = 0; r < R; r++)
                 a[r][i] = _mm512_set1_epi32(corr[i]);
+        for (int r = 0; r < R; r++)
+            a2[r] = _mm512_setzero_si512();
         UNROLL
         for (int w = 0; w < WORDS; w++) {
             __m512i first[BLOCKS], second[BLOCKS];
@@ -67,6 +77,14 @@ FORCE_INLINE void tile(const struct cpu_mat *m, int64_t b, const int R, const st
                 if (N == 1)
                     _mm_prefetch((const char *)(words + (r + 2) * row_words + w * word),
                                  _MM_HINT_T0);
+            }
+            if (N == 1) { /* loads are short: one broadcast for both blocks */
+                __m512i x0 = broadcast4(q + w * lanes * 8), x1 = broadcast4(q + w * lanes * 8 + 4);
+                for (int r = 0; r < R; r++) {
+                    a[r][0] = _mm512_dpbusd_epi32(a[r][0], first[r], x0);
+                    a2[r] = _mm512_dpbusd_epi32(a2[r], second[r], x1);
+                }
+                continue;
             }
             UNROLL
             for (int i = 0; i < N; i++)
@@ -80,6 +98,7 @@ FORCE_INLINE void tile(const struct cpu_mat *m, int64_t b, const int R, const st
         int64_t g = m->n_groups == 1 ? 0 : s * STEP / m->group;
         for (int r = 0; r < R; r++) {
             vf ws = load_scale(m, b + r, g, 0);
+            if (N == 1) a[r][0] = _mm512_add_epi32(a[r][0], a2[r]);
             float *at = acc + r * TOKEN_TILE * CPU_ROWS;
             UNROLL
             for (int i = 0; i < N; i++) {

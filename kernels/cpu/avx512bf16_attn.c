@@ -118,11 +118,8 @@ FORCE_INLINE void load_tile_full(int64_t Dh, const uint16_t *kb, const uint16_t 
     for (int64_t s = 0; s < KEYS; s += 16)
         for (int64_t i = 0; i < words; i += 16) {
             __m512i r[16];
-            for (int x = 0; x < 16; x++) {
-                const char *at = (const char *)kb + ((s + x) * words + i) * 4;
-                _mm_prefetch(at + KEYS * words * 4, _MM_HINT_T0);
-                r[x] = _mm512_loadu_si512(at);
-            }
+            for (int x = 0; x < 16; x++)
+                r[x] = _mm512_loadu_si512((const char *)kb + ((s + x) * words + i) * 4);
             turn16(r);
             for (int x = 0; x < 16; x++)
                 _mm512_storeu_si512(k + (i + x) * KEYS + s, r[x]);
@@ -130,8 +127,6 @@ FORCE_INLINE void load_tile_full(int64_t Dh, const uint16_t *kb, const uint16_t 
     for (int64_t s = 0; s < KEYS; s += 2)
         for (int64_t i = 0; i < words; i += 16) {
             const char *a = (const char *)vb + (s * words + i) * 4, *b = a + words * 4;
-            _mm_prefetch(a + KEYS * words * 4, _MM_HINT_T0);
-            _mm_prefetch(b + KEYS * words * 4, _MM_HINT_T0);
             store_zipped(v + s / 2 * Dh + 2 * i, _mm512_loadu_si512(a), _mm512_loadu_si512(b),
                          true);
         }
@@ -150,9 +145,15 @@ static void load_tile(const struct attn_job *j, const char *K, const char *V, in
         load_tile_any(j, kb, vb, row, n, k, v);
 }
 
-/* sum[r][c] over the pairs of Dh. q: pairs, rows q_words apart. */
+/* n lines of a stored block that the next round will read, to the second-level cache. */
+FORCE_INLINE void ask_for(const char *p, const int64_t n) {
+    for (int64_t i = 0; i < n; i++)
+        _mm_prefetch(p + i * 64, _MM_HINT_T1);
+}
+
+/* sum[r][c] over the pairs of Dh: four lines of the next keys a pair make the whole block. */
 FORCE_INLINE void score_rows(const struct attn_job *j, const uint32_t *q, const uint32_t *k,
-                             const int n, float *score) {
+                             const int n, float *score, const char *ahead) {
     int64_t step = (int64_t)(j->q_bytes / 4), pairs = j->Dh / 2;
     __m512 a[MAX_GROUP][QUAD];
     for (int r = 0; r < n; r++)
@@ -160,6 +161,7 @@ FORCE_INLINE void score_rows(const struct attn_job *j, const uint32_t *q, const 
             a[r][c] = _mm512_setzero_ps();
     for (int64_t i = 0; i < pairs; i++) {
         __m512bh w[QUAD];
+        if (ahead) ask_for(ahead + i * 4 * 64, 4);
         for (int c = 0; c < QUAD; c++)
             w[c] = as_bf16(_mm512_loadu_si512(k + i * KEYS + c * 16));
         for (int r = 0; r < n; r++) {
@@ -174,26 +176,27 @@ FORCE_INLINE void score_rows(const struct attn_job *j, const uint32_t *q, const 
 }
 
 static void score_tile(const struct attn_job *j, const char *q, const void *tile, int n,
-                       float *score) {
+                       float *score, const char *ahead) {
     int r = 0;
-    for (; r + 6 <= n; r += 6)
-        score_rows(j, (const void *)(q + (size_t)r * j->q_bytes), tile, 6, score + r * KEYS);
-    for (; r + 3 <= n; r += 3)
-        score_rows(j, (const void *)(q + (size_t)r * j->q_bytes), tile, 3, score + r * KEYS);
-    for (; r < n; r++)
-        score_rows(j, (const void *)(q + (size_t)r * j->q_bytes), tile, 1, score + r * KEYS);
+    for (; r + 6 <= n; r += 6, ahead = NULL)
+        score_rows(j, (const void *)(q + (size_t)r * j->q_bytes), tile, 6, score + r * KEYS, ahead);
+    for (; r + 3 <= n; r += 3, ahead = NULL)
+        score_rows(j, (const void *)(q + (size_t)r * j->q_bytes), tile, 3, score + r * KEYS, ahead);
+    for (; r < n; r++, ahead = NULL)
+        score_rows(j, (const void *)(q + (size_t)r * j->q_bytes), tile, 1, score + r * KEYS, ahead);
 }
 
 /* y[r][quad registers] += p V over 32 pairs of keys. */
 FORCE_INLINE void value_rows(const struct attn_job *j, const uint32_t *p, const uint32_t *v,
-                             const int n, const int quad, float *y) {
-    int64_t step = part_floats(j);
+                             const int n, const int quad, float *y, const char *ahead) {
+    int64_t step = part_floats(j), lines = j->Dh / 16; /* of two stored rows, every other round */
     __m512 a[MAX_GROUP][QUAD];
     for (int r = 0; r < n; r++)
         for (int c = 0; c < quad; c++)
             a[r][c] = _mm512_loadu_ps(y + r * step + c * 16);
     for (int64_t s = 0; s < KEYS / 2; s++) {
         __m512bh w[QUAD];
+        if (ahead) ask_for(ahead + s * lines * 64, lines);
         for (int c = 0; c < quad; c++)
             w[c] = as_bf16(_mm512_loadu_si512(v + s * j->Dp + c * 16));
         for (int r = 0; r < n; r++) {
@@ -208,7 +211,7 @@ FORCE_INLINE void value_rows(const struct attn_job *j, const uint32_t *p, const 
 }
 
 static void add_values(const struct attn_job *j, const float *score, const void *tile, int n,
-                       float *y) {
+                       float *y, const char *ahead) {
     const uint32_t *v = (const uint32_t *)tile + KEYS * j->Dp / 2;
     uint32_t p[MAX_GROUP * KEYS / 2];
     for (int r = 0; r < n; r++)
@@ -220,15 +223,16 @@ static void add_values(const struct attn_job *j, const float *score, const void 
     int64_t size = part_floats(j);
     for (int64_t i = 0; i < j->Dp;) {
         int quad = j->Dp - i >= QUAD * VL ? QUAD : 1, r = 0;
-        for (; r + 6 <= n && quad == QUAD; r += 6)
-            value_rows(j, p + r * KEYS / 2, v + i, 6, QUAD, y + r * size + i);
-        for (; r + 3 <= n && quad == QUAD; r += 3)
-            value_rows(j, p + r * KEYS / 2, v + i, 3, QUAD, y + r * size + i);
-        for (; r < n; r++) {
+        for (; r + 6 <= n && quad == QUAD; r += 6, ahead = NULL)
+            value_rows(j, p + r * KEYS / 2, v + i, 6, QUAD, y + r * size + i, ahead);
+        for (; r + 3 <= n && quad == QUAD; r += 3, ahead = NULL)
+            value_rows(j, p + r * KEYS / 2, v + i, 3, QUAD, y + r * size + i, ahead);
+        for (; r < n; r++, ahead = NULL) {
+            float *at = y + r * size + i;
             if (quad == QUAD)
-                value_rows(j, p + r * KEYS / 2, v + i, 1, QUAD, y + r * size + i);
+                value_rows(j, p + r * KEYS / 2, v + i, 1, QUAD, at, ahead);
             else
-                value_rows(j, p + r * KEYS / 2, v + i, 1, 1, y + r * size + i);
+                value_rows(j, p + r * KEYS / 2, v + i, 1, 1, at, ahead);
         }
         i += quad * VL;
     }

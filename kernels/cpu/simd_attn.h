@@ -50,11 +50,13 @@ static void prepare_query(const float *q, int64_t Dh, int64_t Dp, void *out);
 /* Rows [row, row + n) of a page's block into the tile; rows n..63 become zero. */
 static void load_tile(const struct attn_job *j, const char *K, const char *V, int64_t row,
                       int64_t n, void *tile);
-/* score[n][64] of n <= MAX_GROUP rows whose prepared queries stand q_bytes apart. */
+/* score[n][64] of n <= MAX_GROUP rows whose prepared queries stand q_bytes apart. ahead: stored
+ * keys of the next block, to be asked for meanwhile; or NULL. */
 static void score_tile(const struct attn_job *j, const char *q, const void *tile, int n,
-                       float *score);
-/* y[i] += p[i] V for n rows; y stands part_floats apart. */
-static void add_values(const struct attn_job *j, const float *p, const void *tile, int n, float *y);
+                       float *score, const char *ahead);
+/* y[i] += p[i] V for n rows; y stands part_floats apart. ahead: stored values of the next block. */
+static void add_values(const struct attn_job *j, const float *p, const void *tile, int n, float *y,
+                       const char *ahead);
 enum { MAX_GROUP = 6 };
 
 /* ---- rows ---------------------------------------------------------------------------------- */
@@ -155,25 +157,36 @@ static void part_write(const struct attn_job *j, const float *part, int64_t head
 
 /* ---- blocks -------------------------------------------------------------------------------- */
 
-/* Keys of one block at position s for tokens [t0, t1) of a KV head; row (t0, 0) is part[0]. */
+/* Stored row s of a KV head's keys (which 0) or values (1). */
+static const char *stored_row(const struct attn_job *j, int kv_head, int64_t s, int which) {
+    size_t row = kn_bytes(j->a->kv, j->Dh);
+    return cpu_kv_block(j->dev, j->a, s / KN_PAGE_TOKENS, kv_head, which) +
+           (size_t)(s % KN_PAGE_TOKENS) * row;
+}
+
+/* Keys of one block at position s for tokens [t0, t1) of a KV head; row (t0, 0) is part[0]. The
+ * block at s + KEYS is read from memory meanwhile, if has_next. */
 static void run_block(const struct attn_job *j, int kv_head, int64_t t0, int64_t t1, int64_t s,
-                      void *tile, float *part) {
+                      bool has_next, void *tile, float *part) {
     int64_t first = s - j->N > t0 ? s - j->N : t0; /* earlier tokens do not see this block */
     if (first >= t1) return;
     int64_t n_keys = j->N + j->T - s < KEYS ? j->N + j->T - s : KEYS, page = s / KN_PAGE_TOKENS;
     load_tile(j, cpu_kv_block(j->dev, j->a, page, kv_head, 0),
               cpu_kv_block(j->dev, j->a, page, kv_head, 1), s % KN_PAGE_TOKENS, n_keys, tile);
+    const char *next_k = has_next ? stored_row(j, kv_head, s + KEYS, 0) : NULL;
+    const char *next_v = has_next ? stored_row(j, kv_head, s + KEYS, 1) : NULL;
     float score[MAX_GROUP * KEYS];
     int64_t row = (first - t0) * j->group, end = (t1 - t0) * j->group;
     for (int n; row < end; row += n) {
         n = end - row < MAX_GROUP ? (int)(end - row) : MAX_GROUP;
         const char *q = j->q + (size_t)((kv_head * j->T + t0) * j->group + row) * j->q_bytes;
         float *sums = part + row * part_floats(j);
-        score_tile(j, q, tile, n, score);
+        score_tile(j, q, tile, n, score, next_k);
         for (int i = 0; i < n; i++)
             softmax_block(j, score + i * KEYS, j->N + t0 + (row + i) / j->group + 1 - s,
                           sums + i * part_floats(j));
-        add_values(j, score, tile, n, sums);
+        add_values(j, score, tile, n, sums, next_v);
+        next_k = next_v = NULL;
     }
 }
 
@@ -184,7 +197,7 @@ static void run_range(const struct attn_job *j, int kv_head, int64_t t0, int64_t
     for (int64_t row = 0; row < (t1 - t0) * j->group; row++)
         part_reset(j, part + row * part_floats(j));
     for (; s < end; s += KEYS)
-        run_block(j, kv_head, t0, t1, s, tile, part);
+        run_block(j, kv_head, t0, t1, s, s + KEYS < end, tile, part);
 }
 
 /* Few tokens: a task is a KV head and a range; the caller merges. */

@@ -76,7 +76,8 @@ score_rows(const struct attn_job *j, const float *q, const float *k, const int n
 }
 
 static void score_tile(const struct attn_job *j, const char *q, const void *tile, int n,
-                       float *score) {
+                       float *score, const char *ahead) {
+    (void)ahead; /* widening a block takes longer than reading it */
     int r = 0;
     for (; r + 3 <= n; r += 3)
         score_rows(j, (const void *)(q + (size_t)r * j->q_bytes), tile, 3, score + r * KEYS);
@@ -102,8 +103,9 @@ static inline __attribute__((always_inline)) void value_rows(const struct attn_j
             vf_store(y + r * step + c * VL, a[r][c]);
 }
 
-static void add_values(const struct attn_job *j, const float *p, const void *tile, int n,
-                       float *y) {
+static void add_values(const struct attn_job *j, const float *p, const void *tile, int n, float *y,
+                       const char *ahead) {
+    (void)ahead;
     const float *v = (const float *)tile + KEYS * j->Dp;
     for (int64_t i = 0; i < j->Dp;) {
         int quad = j->Dp - i >= QUAD * VL ? QUAD : 1, r = 0;

@@ -67,14 +67,37 @@ static inline vf sum_rows(const vf *p) {
 
 /* ---- convolution and gates ----------------------------------------------------------------- */
 
-/* Taps of VL channels, [VL][4] in memory, one register a tap. */
+/* Taps of VL channels, [VL][4] in memory, one register a tap: a 4 x 4 turn in every quarter
+ * register, then the channels in order. n < VL: only n of them may be read. */
 static inline void load_taps(const float *p, int64_t n, vf tap[TAPS]) {
-    float w[TAPS][VL] = {{0}};
-    for (int64_t c = 0; c < (n < VL ? n : VL); c++)
-        for (int i = 0; i < TAPS; i++)
-            w[i][c] = p[c * TAPS + i];
+    float edge[TAPS * VL] = {0};
+    if (n < VL) {
+        memcpy(edge, p, (size_t)(n * TAPS) * sizeof *p);
+        p = edge;
+    }
+#if defined(__AVX512F__)
+    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    vf v[TAPS]; /* v[i]: taps 0 of channels 4i.. | taps 1 | taps 2 | taps 3 */
     for (int i = 0; i < TAPS; i++)
-        tap[i] = vf_load(w[i]);
+        v[i] = _mm512_permutexvar_ps(order, vf_load(p + i * VL));
+    vf a = _mm512_shuffle_f32x4(v[0], v[1], 0x44), b = _mm512_shuffle_f32x4(v[2], v[3], 0x44);
+    vf c = _mm512_shuffle_f32x4(v[0], v[1], 0xee), d = _mm512_shuffle_f32x4(v[2], v[3], 0xee);
+    tap[0] = _mm512_shuffle_f32x4(a, b, 0x88);
+    tap[1] = _mm512_shuffle_f32x4(a, b, 0xdd);
+    tap[2] = _mm512_shuffle_f32x4(c, d, 0x88);
+    tap[3] = _mm512_shuffle_f32x4(c, d, 0xdd);
+#else
+    vf v[TAPS]; /* channels 0 1 | 2 3 | 4 5 | 6 7 */
+    for (int i = 0; i < TAPS; i++)
+        v[i] = vf_load(p + i * VL);
+    vf a = _mm256_unpacklo_ps(v[0], v[1]), b = _mm256_unpackhi_ps(v[0], v[1]);
+    vf c = _mm256_unpacklo_ps(v[2], v[3]), d = _mm256_unpackhi_ps(v[2], v[3]);
+    const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7); /* from 0 2 4 6 | 1 3 5 7 */
+    tap[0] = _mm256_permutevar8x32_ps(_mm256_shuffle_ps(a, c, 0x44), order);
+    tap[1] = _mm256_permutevar8x32_ps(_mm256_shuffle_ps(a, c, 0xee), order);
+    tap[2] = _mm256_permutevar8x32_ps(_mm256_shuffle_ps(b, d, 0x44), order);
+    tap[3] = _mm256_permutevar8x32_ps(_mm256_shuffle_ps(b, d, 0xee), order);
+#endif
 }
 
 /* n channels of one input tensor for tokens [from, to); c_in counts within the tensor, c within
@@ -125,25 +148,33 @@ static void gates(const struct kn_gdn *g, int64_t t, int64_t h, float *decay, fl
 /* ---- few tokens: rows as stored ------------------------------------------------------------ */
 
 /* VL rows (n of them real) of one head through one token. k, q: nc vectors, zero behind Dk. */
-static inline void step_rows(float *S, int64_t Dk, int64_t nc, int64_t n, const float *k,
-                             const float *q, const float *v, float decay, float beta, float *y) {
+static inline __attribute__((always_inline)) void
+step_rows(float *S, const int64_t Dk, const int64_t nc, const int64_t n, const float *k,
+          const float *q, const float *v, float decay, float beta, float *y) {
+    const bool is_full = Dk % VL == 0;
     vf p[VL], g = vf_set(decay);
     float e[VL];
+    UNROLL
     for (int r = 0; r < VL; r++) {
         p[r] = vf_set(0.0f);
         for (int64_t c = 0; r < n && c < nc; c++) {
-            vf s = vf_load_n(S + r * Dk + c * VL, Dk - c * VL);
+            const float *at = S + r * Dk + c * VL;
+            vf s = is_full ? vf_load(at) : vf_load_n(at, Dk - c * VL);
             p[r] = c ? vf_fma(s, vf_load(k + c * VL), p[r]) : vf_mul(s, vf_load(k));
         }
     }
     vf sk = vf_mul(g, sum_rows(p));
     vf_store(e, vf_mul(vf_set(beta), vf_sub(vf_load_n(v, n), sk)));
-    for (int r = 0; r < n; r++)
-        for (int64_t c = 0; c < nc; c++) {
+    UNROLL
+    for (int r = 0; r < VL; r++)
+        for (int64_t c = 0; r < n && c < nc; c++) {
             float *at = S + r * Dk + c * VL;
-            vf s = vf_mul(g, vf_load_n(at, Dk - c * VL));
+            vf s = vf_mul(g, is_full ? vf_load(at) : vf_load_n(at, Dk - c * VL));
             s = vf_fma(vf_load(k + c * VL), vf_set(e[r]), s);
-            vf_store_n(at, Dk - c * VL, s);
+            if (is_full)
+                vf_store(at, s);
+            else
+                vf_store_n(at, Dk - c * VL, s);
             p[r] = c ? vf_fma(s, vf_load(q + c * VL), p[r]) : vf_mul(s, vf_load(q));
         }
     vf_store_n(y, n, sum_rows(p));
@@ -167,10 +198,15 @@ static void run_few(void *arg, int i) {
         l2_norm(q, j->Dk, g->l2_eps, q_scale(j->Dk));
         l2_norm(k, j->Dk, g->l2_eps, 1.0f);
         gates(g, t, h, &decay, &beta);
-        for (int64_t d = 0; d < n; d += VL)
-            step_rows((float *)g->state.data + (h * j->Dv + d0 + d) * j->Dk, j->Dk, nc,
-                      n - d < VL ? n - d : VL, k, q, v + d, decay, beta,
-                      (float *)g->out.data + t * j->Hv * j->Dv + h * j->Dv + d0 + d);
+        for (int64_t d = 0; d < n; d += VL) {
+            float *S = (float *)g->state.data + (h * j->Dv + d0 + d) * j->Dk;
+            float *y = (float *)g->out.data + t * j->Hv * j->Dv + h * j->Dv + d0 + d;
+            int64_t rows = n - d < VL ? n - d : VL;
+            if (rows == VL && j->Dk == 4 * VL)
+                step_rows(S, 4 * VL, 4, VL, k, q, v + d, decay, beta, y);
+            else
+                step_rows(S, j->Dk, nc, rows, k, q, v + d, decay, beta, y);
+        }
     }
 }
 

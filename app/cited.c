@@ -6,42 +6,52 @@
 
 #include <string.h>
 
-static size_t line_of(const struct talk_doc *d, size_t byte) {
-    size_t line = d->first_line;
-    for (size_t i = 0; i < byte; i++)
-        line += d->text.p[i] == '\n';
-    return line;
+int cited_docs(struct talk *t, struct cite_doc **out, ox_err *err) {
+    struct cite_doc *d = ox_alloc(t->n_docs, sizeof *d, "documents", err);
+    int rc = d ? 0 : OX_ENOMEM;
+    for (size_t i = 0; !rc && i < t->n_docs; i++) {
+        struct talk_doc *doc = &t->doc[i];
+        const char *text = buf_str(&doc->text);
+        if (!doc->index) rc = cite_index_new(text, doc->text.n, &doc->index, err);
+        d[i] = (struct cite_doc){doc->index, text, doc->first_line};
+    }
+    if (rc)
+        ox_free(d);
+    else
+        *out = d;
+    return rc;
 }
 
-static void place(const struct talk *t, const struct cite *c, struct cited *out) {
+static void place(const struct talk *t, const struct cite_doc *docs, const struct cite *c,
+                  struct cited *out) {
     *out = (struct cited){.cite = *c};
     if (c->verdict == CITE_MISSING) return;
     const struct talk_doc *d = &t->doc[c->doc];
     out->doc = d;
-    out->n_doc = c->doc + 1;
     out->from = d->from + c->from;
     out->to = d->from + c->to;
-    out->line_from = line_of(d, c->from);
-    out->line_to = line_of(d, c->to > c->from ? c->to - 1 : c->to);
+    out->line_from = cite_line(&docs[c->doc], c->from);
+    out->line_to = cite_line(&docs[c->doc], c->to > c->from ? c->to - 1 : c->to);
 }
 
-int cited_find(const struct talk *t, const char *text, size_t n, struct cited_list *out,
-               ox_err *err) {
+int cited_find(struct talk *t, const char *text, size_t n, struct cited_list *out, ox_err *err) {
     struct cite_list found = {0};
-    cite_index **index = ox_alloc(t->n_docs, sizeof *index, "citation indexes", err);
-    int rc = index ? 0 : OX_ENOMEM;
+    struct cite_doc *docs = NULL;
+    struct cited *v = NULL;
+    const cite_index **index = ox_alloc(t->n_docs, sizeof *index, "citation indexes", err);
+    int rc = index ? cited_docs(t, &docs, err) : OX_ENOMEM;
     for (size_t i = 0; !rc && i < t->n_docs; i++)
-        rc = cite_index_new(buf_str(&t->doc[i].text), t->doc[i].text.n, &index[i], err);
-    if (!rc && t->n_docs)
-        rc = cite_find(text, n, 0, (const cite_index *const *)index, t->n_docs, &found, err);
-    struct cited *v = rc ? NULL : ox_alloc(found.n, sizeof *v, "citations", err);
-    if (!rc && !v) rc = OX_ENOMEM;
+        index[i] = docs[i].index;
+    if (!rc && t->n_docs) rc = cite_find(text, n, 0, index, t->n_docs, &found, err);
+    if (!rc) {
+        v = ox_alloc(found.n, sizeof *v, "citations", err);
+        rc = v ? 0 : OX_ENOMEM;
+    }
     for (size_t i = 0; !rc && i < found.n; i++)
-        place(t, &found.v[i], &v[i]);
+        place(t, docs, &found.v[i], &v[i]);
     if (!rc) *out = (struct cited_list){v, found.n, text};
-    for (size_t i = 0; index && i < t->n_docs; i++)
-        cite_index_free(index[i]);
     ox_free(index);
+    ox_free(docs);
     ox_free(found.v);
     return rc;
 }
@@ -105,17 +115,14 @@ int cited_json(const struct cited_list *l, struct buf *out, ox_err *err) {
     return rc ? rc : buf_putc(out, ']', err);
 }
 
-void cited_save(const struct talk *t, int64_t message, const struct cited_list *l) {
-    struct buf quotes = {0};
-    struct store_cite *row = ox_alloc(l->n, sizeof *row, "citations", NULL);
-    int rc = row ? 0 : OX_ENOMEM;
-    if (!t->st || message <= 0 || !l->n) rc = OX_ENOTFOUND;
-    for (size_t i = 0; !rc && i < l->n; i++) { /* one buffer: it may move until the last is in */
+static int make_rows(const struct cited_list *l, struct store_cite *row, struct buf *quotes) {
+    int rc = 0;
+    for (size_t i = 0; !rc && i < l->n; i++) { /* the buffer may move until the last is in */
         const struct cite *c = &l->v[i].cite;
-        rc = buf_add(&quotes, l->text + c->quote_from, c->quote_to - c->quote_from, NULL);
-        if (!rc) rc = buf_putc(&quotes, '\0', NULL);
+        rc = buf_add(quotes, l->text + c->quote_from, c->quote_to - c->quote_from, NULL);
+        if (!rc) rc = buf_putc(quotes, '\0', NULL);
     }
-    const char *quote = buf_str(&quotes);
+    const char *quote = buf_str(quotes);
     for (size_t i = 0; !rc && i < l->n; i++) {
         const struct cited *c = &l->v[i];
         row[i] = (struct store_cite){.msg_from = c->cite.quote_from,
@@ -129,7 +136,18 @@ void cited_save(const struct talk *t, int64_t message, const struct cited_list *
                                      .line_to = c->line_to};
         quote += strlen(quote) + 1;
     }
-    if (!rc) store_cite_put(t->st, message, row, l->n, NULL);
+    return rc;
+}
+
+void cited_save(struct talk *t) {
+    struct cited_list l = {0};
+    struct buf quotes = {0};
+    if (!t->st || t->chat.leaf <= 0 || !t->n_docs) return;
+    if (cited_find(t, buf_str(&t->answer), t->answer.n, &l, NULL)) return;
+    struct store_cite *row = ox_alloc(l.n, sizeof *row, "citations", NULL);
+    if (row && l.n && make_rows(&l, row, &quotes) == 0)
+        store_cite_put(t->st, t->chat.leaf, row, l.n, NULL);
     ox_free(row);
     buf_deinit(&quotes);
+    cited_deinit(&l);
 }

@@ -1,6 +1,7 @@
 /* summarize.c - see summarize.h. */
 #include "app/summarize.h"
 
+#include "app/cited.h"
 #include "app/core/budget.h"
 
 #include <stdio.h>
@@ -395,6 +396,7 @@ static int talk_turn(struct stepping *k, const struct buf *task, size_t max_toke
     t->conf->max_new = (int64_t)max_tokens;
     int rc = talk_plan(t, buf_str(task), task->n, err);
     if (!rc) rc = talk_answer(t, &on, err);
+    if (!rc) cited_save(t);
     t->conf->max_new = max_new;
     k->s->end = t->end;
     k->s->n_out += t->ledger.n_out;

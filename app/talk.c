@@ -44,6 +44,7 @@ static void doc_deinit(struct talk_doc *d) {
     buf_deinit(&d->path);
     buf_deinit(&d->text);
     ox_free(d->tok.v);
+    cite_index_free(d->index);
 }
 
 static void forget_docs(struct talk *t) {

@@ -10,6 +10,7 @@
 
 #include "app/config.h"
 #include "app/core/chat.h"
+#include "app/core/cite.h"
 #include "app/ingest.h"
 #include "app/store/store.h"
 #include "app/turn.h"
@@ -21,7 +22,8 @@ struct talk_doc {                /* a document, or the part of one, that this co
     size_t first_line, n_lines;  /* of the part in the file; lines of the whole file */
     enum charset charset;
     struct ox_tokens tok;
-    bool is_waiting; /* stands before the next question */
+    bool is_waiting;   /* stands before the next question */
+    cite_index *index; /* of text; made when a quotation is first looked up */
 };
 
 struct talk { /* {0} is empty; talk_deinit in every case */

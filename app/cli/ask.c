@@ -109,7 +109,7 @@ static const char *stop_word(enum chat_end end) {
 }
 
 static int print_json(struct ask *a, ox_err *err) {
-    const struct talk *t = &a->talk;
+    struct talk *t = &a->talk;
     const struct chat_ledger *l = &t->ledger;
     struct cited_list cited = {0};
     struct buf b = {0};
@@ -136,7 +136,7 @@ static int print_json(struct ask *a, ox_err *err) {
 }
 
 static int print_citations(struct ask *a, ox_err *err) {
-    const struct talk *t = &a->talk;
+    struct talk *t = &a->talk;
     struct cited_list cited = {0};
     struct buf b = {0};
     int rc = cited_find(t, buf_str(&t->answer), t->answer.n, &cited, err);
@@ -157,6 +157,7 @@ static int answer(struct ask *a, ox_err *err) {
     progress_start(&a->bar, a->quiet, redraw, t->n_docs ? buf_str(&t->doc[0].name) : "the prompt");
     int rc = talk_answer(t, &watch, err);
     progress_end(&a->bar);
+    if (!rc) cited_save(t);
     if (a->out.is_closed) { /* nobody reads: no message, as with any program in a pipe */
         a->c->status = 141;
         return OX_ECANCELLED;

@@ -1,6 +1,7 @@
 /* sheet.c - see sheet.h. */
 #include "app/core/sheet.h"
 
+#include "app/core/cite_mark.h"
 #include "app/core/text.h"
 
 #include <string.h>
@@ -24,16 +25,13 @@ size_t sheet_line_of(const struct sheet_doc *d, size_t at) {
 }
 
 static int add_mark(struct buf *out, const struct sheet *t, const struct cite *c, ox_err *err) {
-    if (c->verdict == CITE_MISSING)
-        return buf_printf(out, err, " %c[?] not in the text%c", MD_MARK_ON, MD_MARK_OFF);
     const struct sheet_doc *d = &t->doc[c->doc];
-    size_t first = sheet_line_of(d, c->from),
-           last = sheet_line_of(d, c->to > c->from ? c->to - 1 : c->from);
-    int rc = buf_printf(out, err, " %c[%s%zu:" NO_BREAK "%zu", MD_MARK_ON,
-                        c->verdict == CITE_NEAR ? "~" : "", c->doc + 1, first);
-    if (!rc && last > first) rc = buf_printf(out, err, "-%zu", last);
-    if (!rc && c->n_places > 1) rc = buf_printf(out, err, NO_BREAK "+%zu", c->n_places - 1);
-    return rc ? rc : buf_printf(out, err, "]%c", MD_MARK_OFF);
+    bool missing = c->verdict == CITE_MISSING;
+    size_t first = missing ? 0 : sheet_line_of(d, c->from),
+           last = missing ? 0 : sheet_line_of(d, c->to > c->from ? c->to - 1 : c->from);
+    int rc = buf_printf(out, err, " %c", MD_MARK_ON);
+    if (!rc) rc = cite_mark_put(out, c, first, last, missing ? " " : NO_BREAK, err);
+    return rc ? rc : buf_putc(out, MD_MARK_OFF, err);
 }
 
 /* Copies text for Markdown; bytes that look like our marks become visible ones. */
@@ -50,23 +48,18 @@ static int add_plain(struct buf *out, const char *s, size_t n, ox_err *err) {
     return rc;
 }
 
-static size_t mark_place(const struct chat_node *node, const struct cite *c) {
-    size_t at = c->quote_to;
-    int32_t cp; /* behind the closing quotation mark */
-    return at < node->n_bytes ? at + text_next(node->text + at, node->n_bytes - at, &cp) : at;
-}
-
 static int build_marked(struct sheet *t, struct sheet_item *item, const struct chat_node *node,
                         ox_err *err) {
     size_t from = 0;
     int rc = 0;
     buf_cut(&item->marked, 0);
     for (size_t i = 0; i < item->cites.n && !rc; i++) {
-        size_t to = mark_place(node, &item->cites.v[i]);
+        size_t end,
+            to = cite_mark_place(node->text, node->n_bytes, item->cites.v[i].quote_to, &end);
         if (to < from) continue;
         rc = add_plain(&item->marked, node->text + from, to - from, err);
         if (!rc) rc = add_mark(&item->marked, t, &item->cites.v[i], err);
-        from = to;
+        from = end;
     }
     return rc ? rc : add_plain(&item->marked, node->text + from, node->n_bytes - from, err);
 }

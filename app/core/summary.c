@@ -16,9 +16,11 @@ static int cut_parts(const struct chunk *chunks, const size_t *tokens, size_t n,
             if (have >= aim || (section && have >= aim - aim / 8 && n_more > 1)) break;
         }
         if (i == from) {
-            return ox_err_set(err, OX_EFIT,
-                              "one piece of the document has %zu tokens; a part may have %zu",
-                              tokens[i], most);
+            ox_err_set(err, OX_EFIT,
+                       "one piece of the document has %zu tokens; a part may have %zu", tokens[i],
+                       most);
+            ox_err_fix(err, "use a larger --ctx");
+            return OX_EFIT;
         }
         int rc = ox_grow(&p->part, &cap, p->n_parts + 1, sizeof *p->part, err);
         if (rc) return rc;

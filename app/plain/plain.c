@@ -52,26 +52,37 @@ static void on_progress(void *user, const struct news *n) {
     progress_news(&((struct plain *)user)->bar, n);
 }
 
+/* Marks stand where the quotations close; what cannot be checked is shown without. */
+static int show_answer(struct plain *p, bool is_all, ox_err *err) {
+    const struct talk *t = &p->talk;
+    struct buf b = {0};
+    int rc = cite_marker_feed(&p->marker, buf_str(&t->answer), t->answer.n, is_all, p->marks_in,
+                              p->marks_in ? t->n_docs : 0, &b, err);
+    if (!rc && b.n) rc = output_text(&p->out, b.p, b.n, err);
+    buf_deinit(&b);
+    return rc;
+}
+
 static int on_text(void *user, const char *s, size_t n, ox_err *err) {
     struct plain *p = user;
+    (void)s, (void)n; /* the talk has it all */
     progress_end(&p->bar);
     if (!p->out.last) { /* the label stands before the first word, not before a progress line */
         int rc = output_bytes(&p->out, "oxbow> ", 7, err);
         if (rc) return rc;
     }
-    return output_text(&p->out, s, n, err);
+    return show_answer(p, false, err);
 }
 
-static void say_citations(struct plain *p) {
-    struct cited_list cited = {0};
-    struct buf b = {0};
-    if (p->cites && p->talk.n_docs &&
-        cited_find(&p->talk, buf_str(&p->talk.answer), p->talk.answer.n, &cited, NULL) == 0 &&
-        cited_text(&cited, true, &b, NULL) == 0)
-        fputs(buf_str(&b), stdout);
-    fflush(stdout);
-    cited_deinit(&cited);
-    buf_deinit(&b);
+static void start_marks(struct plain *p) {
+    p->marker = (struct cite_marker){0};
+    if (p->cites && p->talk.n_docs && cited_docs(&p->talk, &p->marks_in, NULL)) p->marks_in = NULL;
+}
+
+static void end_marks(struct plain *p) {
+    cite_marker_deinit(&p->marker);
+    ox_free(p->marks_in);
+    p->marks_in = NULL;
 }
 
 /* Where the context stands, and what the answer took. */
@@ -103,11 +114,17 @@ int plain_ask(struct plain *p, const char *question, size_t n, ox_err *err) {
     int rc = talk_plan(t, question, n, err);
     const struct talk_watch watch = {p, on_progress, NULL, on_text};
     p->out.last = 0;
+    start_marks(p);
     if (!rc)
         rc = talk_answer(t, &watch, err);
     else
         t->chat.leaf = leaf;
     progress_end(&p->bar);
+    if (!p->out.is_closed && p->out.last) {
+        int shown = show_answer(p, true, rc ? NULL : err);
+        if (!rc) rc = shown;
+    }
+    end_marks(p);
     if (p->out.is_closed) return rc;
     int end = output_end_line(&p->out, rc ? NULL : err);
     if (rc) return rc;
@@ -119,7 +136,8 @@ int plain_ask(struct plain *p, const char *question, size_t n, ox_err *err) {
         plain_note(p, "%s", buf_str(&t->save_note));
         buf_cut(&t->save_note, 0); /* once is enough */
     }
-    say_citations(p);
+    fflush(stdout);
+    if (p->cites) cited_save(t);
     if (t->end != CHAT_STOPPED) say_meter(p);
     return end;
 }

@@ -3,6 +3,7 @@
 #ifndef PLAIN_H
 #define PLAIN_H
 
+#include "app/core/cite_mark.h"
 #include "app/output.h"
 #include "app/plain/line.h"
 #include "app/progress.h"
@@ -16,7 +17,9 @@ struct plain {
     struct progress bar;
     bool is_quiet, cites, edits; /* cites: check quotations; edits: libedit is in use */
     bool is_done;
-    size_t used_before; /* tokens of the context after the answer before */
+    struct cite_marker marker; /* of the answer that streams */
+    struct cite_doc *marks_in; /* documents it may quote; owned */
+    size_t used_before;        /* tokens of the context after the answer before */
 };
 
 /* Reads and answers until the end of input or /quit. The talk is started and its first documents

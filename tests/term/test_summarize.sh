@@ -105,8 +105,8 @@ cut() { tail -c +$(($1 + 1)) long.txt | head -c $(($2 - $1)); }
 
 # the real model: killed at every step at temperature 0
 if "$real" ask -q --no-save -n 1 hello </dev/null >/dev/null 2>&1; then
-    head -n 97 "$OXBOW_TEST_DIR/data/candle.txt" | tail -n 8 >candle.txt
-    real() { "$real" summarize candle.txt --temp 0 --ctx 1536 --words 40 "$@" </dev/null >"$tmp/out" 2>"$tmp/err"; }
+    head -n 100 "$OXBOW_TEST_DIR/data/candle.txt" | tail -n 11 >candle.txt
+    real() { "$real" summarize candle.txt --temp 0 --ctx 2048 --words 40 "$@" </dev/null >"$tmp/out" 2>"$tmp/err"; }
     n_run=$((n_run + 1))
     real --no-save; rc=$?
     is_rc 0 "real model"; cp "$tmp/out" whole
@@ -115,7 +115,7 @@ if "$real" ask -q --no-save -n 1 hello </dev/null >/dev/null 2>&1; then
     set -- $steps
     for what in $(seq -f 'part_%g' "$1") $(seq -f 'merge_%g' "$2"); do
 : >"$tmp/err"
-        "$real" summarize candle.txt --temp 0 --ctx 1536 --words 40 </dev/null >"$tmp/out" 2>"$tmp/err" &
+        "$real" summarize candle.txt --temp 0 --ctx 2048 --words 40 </dev/null >"$tmp/out" 2>"$tmp/err" &
         pid=$!
         n=0
         until grep -q "$(echo "$what" | tr _ ' ') of" "$tmp/err" || [ $n -ge 600 ]; do sleep 0.05; n=$((n + 1)); done

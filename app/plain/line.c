@@ -22,6 +22,7 @@ struct line {
     History *history;
     const char *prompt;
     bool was_stopped;
+    struct buf partial; /* what was typed when a signal came */
     mbstate_t shift;
 };
 
@@ -50,7 +51,9 @@ static int read_char(EditLine *e, wchar_t *c) {
             return -1;
         }
         if (p[1].revents & POLLIN) {
-            l->was_stopped = true;
+            const LineInfo *li = el_line(e); /* gone once el_gets has returned */
+            l->was_stopped =
+                buf_add(&l->partial, li->buffer, (size_t)(li->lastchar - li->buffer), NULL) == 0;
             return -1;
         }
         char byte;
@@ -109,6 +112,8 @@ static int open_editor(line *l, ox_err *err) {
     el_set(l->edit, EL_ADDFN, "ox-complete", "complete a command", complete);
     el_set(l->edit, EL_BIND, "^I", "ox-complete", NULL);
     el_set(l->edit, EL_BIND, "^R", "em-inc-search-prev", NULL);
+    /* Without the echo of ^C, which would stand in the middle of an answer. */
+    el_set(l->edit, EL_SETTY, "-x", "-echoctl", NULL);
     el_source(l->edit, NULL); /* ~/.editrc */
     return 0;
 }
@@ -130,6 +135,7 @@ void line_close(line *l) {
     if (!l) return;
     if (l->edit) el_end(l->edit);
     if (l->history) history_end(l->history);
+    buf_deinit(&l->partial);
     ox_free(l);
 }
 
@@ -158,9 +164,9 @@ static int read_edited(line *l, struct buf *out, enum line_got *got, ox_err *err
         printf("\n");
         return 0;
     }
-    const LineInfo *li = el_line(l->edit);
     *got = LINE_STOPPED;
-    int rc = buf_add(out, li->buffer, (size_t)(li->lastchar - li->buffer), err);
+    int rc = buf_add(out, buf_str(&l->partial), l->partial.n, err);
+    buf_cut(&l->partial, 0);
     el_reset(l->edit);
     printf("^C\n");
     return rc;

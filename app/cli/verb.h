@@ -33,7 +33,9 @@ struct verb {
 #define FLAGS_STORE "--db --no-save "
 #define FLAGS_ALWAYS "-h -V -q --color "
 
-extern const struct verb verb_ask, verb_chat, verb_completion, verb_model, verb_summarize;
+extern const struct verb verb_ask, verb_chat, verb_completion, verb_doctor, verb_export, verb_fork,
+    verb_import, verb_model, verb_rename, verb_rm, verb_search, verb_sessions, verb_show,
+    verb_states, verb_summarize;
 
 /* Nearest name in the table, or NULL. */
 const struct verb *verb_find(const struct verb *const *verbs, const char *name);

@@ -1,0 +1,192 @@
+/* doctor.c - terminal, folders, model, database, cache: each with a verdict and a fix. What it
+ * prints is safe to publish: no keys, titles or text. */
+#include "app/cli/stored.h"
+#include "app/core/say.h"
+#include "app/core/version.h"
+#include "app/store/check.h"
+#include "app/store/states.h"
+#include "app/store/version.h"
+
+#include <langinfo.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+struct report {
+    struct buf b;
+    bool is_bad;
+    int rc; /* memory */
+};
+
+static void say(struct report *r, enum store_verdict v, const char *name, const char *text,
+                const char *fix) {
+    static const char *const words[] = {"ok", "warn", "bad"};
+    if (!r->rc) r->rc = buf_printf(&r->b, NULL, "%-5s %-14s %s\n", words[v], name, text);
+    if (!r->rc && v != STORE_OK && fix[0]) r->rc = buf_printf(&r->b, NULL, "      fix: %s\n", fix);
+    r->is_bad = r->is_bad || v == STORE_BAD;
+}
+
+static void check_terminal(struct report *r, const struct cli *c) {
+    struct winsize w;
+    char text[128];
+    bool sized =
+        ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) == 0 || ioctl(STDERR_FILENO, TIOCGWINSZ, &w) == 0;
+    snprintf(text, sizeof text, "TERM=%.40s", c->conf.term);
+    if (sized) snprintf(text, sizeof text, "TERM=%.40s, %u x %u", c->conf.term, w.ws_col, w.ws_row);
+    bool dumb = !c->conf.term[0] || strcmp(c->conf.term, "dumb") == 0;
+    say(r, dumb ? STORE_WARN : STORE_OK, "terminal", text,
+        "without cursor movement oxbow uses plain lines");
+    const char *codeset = nl_langinfo(CODESET);
+    bool utf8 = strcmp(codeset, "UTF-8") == 0;
+    say(r, utf8 ? STORE_OK : STORE_WARN, "locale", codeset,
+        "export LC_ALL=C.UTF-8, or a locale of your language");
+}
+
+/* A file or folder that others may read. */
+static void check_mode(struct report *r, const char *name, const char *path) {
+    struct stat st;
+    char text[64];
+    if (stat(path, &st)) return;
+    snprintf(text, sizeof text, "%s is %03o", S_ISDIR(st.st_mode) ? "folder" : "file",
+             (unsigned)st.st_mode & 0777);
+    say(r, st.st_mode & 077 ? STORE_WARN : STORE_OK, name, text,
+        S_ISDIR(st.st_mode) ? "chmod 700" : "chmod 600");
+}
+
+static void check_disk(struct report *r, const char *name, const char *dir) {
+    struct statvfs v;
+    char text[96], n[SAY_BYTES];
+    if (statvfs(dir, &v)) return;
+    uint64_t bytes = (uint64_t)v.f_bavail * v.f_frsize;
+    snprintf(text, sizeof text, "%s free", say_bytes(n, bytes));
+    say(r,
+        bytes < 64 << 20            ? STORE_BAD
+        : bytes < (uint64_t)1 << 30 ? STORE_WARN
+                                    : STORE_OK,
+        name, text, "free some space, or oxbow states prune --to 1G");
+}
+
+static int skip_line(void *user, const char *json) {
+    (void)user, (void)json;
+    return 0;
+}
+
+static void check_model(struct report *r, const struct cli *c) {
+    ox_err e = {0};
+    const struct ox_engine_opts opts = {
+        .model_dir = c->conf.model, .backend = c->conf.backend, .kv = c->conf.kv};
+    int rc = ox_offline(OX_TASK_INSPECT, &opts, NULL, skip_line, NULL, &e);
+    say(r, rc ? STORE_BAD : STORE_OK, "model",
+        rc              ? e.what
+        : c->conf.model ? "the folder is whole"
+                        : "built in",
+        e.fix);
+}
+
+static int each_finding(void *user, const struct store_finding *f) {
+    say(user, f->verdict, f->name, f->text, f->fix);
+    return 0;
+}
+
+static int check_database(struct report *r, const struct cli *c, ox_err *err) {
+    store *st = NULL;
+    ox_err e = {0};
+    if (access(c->conf.db, F_OK) != 0) {
+        say(r, STORE_OK, "database", "none yet", "");
+        return 0;
+    }
+    check_mode(r, "database", c->conf.db);
+    int rc = stored_open(c, true, &st, &e);
+    if (rc)
+        say(r, STORE_BAD, "database", e.what,
+            e.fix[0] ? e.fix : "oxbow doctor --salvage FILE copies what can be read");
+    else
+        rc = store_check(st, each_finding, r, &e);
+    store_close(st);
+    if (rc == OX_EDB && err) { /* the lines have said it; the exit status says it too */
+        *err = (ox_err){.code = OX_EDB};
+        return OX_EDB;
+    }
+    return 0;
+}
+
+static void check_cache(struct report *r, const struct cli *c) {
+    const struct states_opts opts = {.folder = c->conf.cache_dir, .read_only = true};
+    struct states_usage u = {0};
+    states *s = NULL;
+    char text[128], used[SAY_BYTES], quota[SAY_BYTES];
+    ox_err e = {0};
+    int rc = states_open(&opts, &s, &e);
+    if (!rc) rc = states_usage(s, &u, &e);
+    snprintf(text, sizeof text, "%s of %s, %llu records", say_bytes(used, u.bytes),
+             say_bytes(quota, u.quota_bytes), (unsigned long long)u.n_records);
+    say(r, rc || u.full_by_pins ? STORE_WARN : STORE_OK, "saved states", rc ? e.what : text,
+        u.full_by_pins ? "oxbow states unpin ID" : "it is a cache: deleting it costs time only");
+    states_close(s);
+}
+
+static int examine(struct cli *c, ox_err *err) {
+    struct report r = {0};
+    struct buf libs = {0}, versions = {0};
+    bool only_db = flags_has(&c->flags, "--db-only"), only_term = flags_has(&c->flags, "--term");
+    int rc = version_core(&libs, err);
+    if (!rc)
+        rc = buf_printf(&versions, err, "sqlite %s, %s", store_sqlite_version(), buf_str(&libs));
+    if (!rc && !only_db) check_terminal(&r, c);
+    if (!rc && !only_db && !only_term) {
+        say(&r, STORE_OK, "libraries", buf_str(&versions), "");
+        check_model(&r, c);
+        check_mode(&r, "data folder", c->conf.data_dir);
+        check_disk(&r, "disk",
+                   access(c->conf.data_dir, F_OK) == 0 ? c->conf.data_dir : c->conf.home);
+        check_cache(&r, c);
+    }
+    if (!rc && !only_term) rc = check_database(&r, c, err);
+    int said = stored_flush(&r.b, rc ? NULL : err);
+    if (!rc) rc = r.rc ? r.rc : said;
+    if (!rc && r.is_bad) {
+        rc = OX_EFAIL;
+        if (err) *err = (ox_err){.code = rc};
+    }
+    buf_deinit(&r.b);
+    buf_deinit(&libs);
+    buf_deinit(&versions);
+    return rc;
+}
+
+static int salvage(const struct cli *c, const char *file, ox_err *err) {
+    struct store_salvaged s = {0};
+    int rc = store_salvage(c->conf.db, file, &s, err);
+    if (!rc) printf("%zu rows copied to the new file, %zu lost\n", s.n_rows, s.n_lost);
+    return rc;
+}
+
+static int backup(const struct cli *c, const char *file, ox_err *err) {
+    store *st = NULL;
+    int rc = stored_open(c, true, &st, err);
+    if (!rc) rc = store_backup(st, file, flags_has(&c->flags, "--force"), err);
+    if (!rc) printf("the copy is whole and on disk\n");
+    store_close(st);
+    return rc;
+}
+
+static int run(struct cli *c, ox_err *err) {
+    const char *to = flags_get(&c->flags, "--backup"), *rescued = flags_get(&c->flags, "--salvage");
+    if (to) return backup(c, to, err);
+    if (rescued) return salvage(c, rescued, err);
+    return examine(c, err);
+}
+
+const struct verb verb_doctor = {
+    .name = "doctor",
+    .args = "",
+    .brief = "checks, backup, rescue",
+    .flags = "--db-only --term --backup --salvage --force --db " FLAGS_MODEL FLAGS_ALWAYS,
+    .examples = "oxbow doctor\tok, warn or bad lines, safe to publish\n"
+                "oxbow doctor --backup oxbow-copy.db\tsafe while chatting\n"
+                "oxbow doctor --salvage rescued.db\twhat can be read of a damaged database",
+    .run = run,
+};

@@ -1,0 +1,74 @@
+/* import.c - sessions into the database, from lines that oxbow export wrote: all of a file or
+ * nothing. */
+#include "app/cli/stored.h"
+#include "app/ingest.h"
+#include "app/store/transfer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+static int read_file(const char *path, struct buf *out, ox_err *err) {
+    bool is_stdin = strcmp(path, "-") == 0;
+    int fd = is_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    if (fd < 0) {
+        int code = errno == ENOENT ? OX_ENOTFOUND : OX_EIO;
+        ox_err_set(err, code, "cannot open %s: %s", path, strerror(errno));
+        return ox_err_fix(err, "check the name; - is stdin");
+    }
+    int rc = ingest_read(fd, -1, path, out, err);
+    if (!is_stdin) close(fd);
+    return rc;
+}
+
+static int report(const struct store_imported *n, bool dry, ox_err *err) {
+    struct buf b = {0};
+    int rc = buf_printf(&b, err, "%s%zu session%s, %zu message%s, %zu document%s",
+                        dry ? "would import " : "", n->n_chats, n->n_chats == 1 ? "" : "s",
+                        n->n_messages, n->n_messages == 1 ? "" : "s", n->n_docs,
+                        n->n_docs == 1 ? "" : "s");
+    size_t shown = sizeof n->skipped / sizeof n->skipped[0];
+    if (!rc && n->n_skipped)
+        rc = buf_printf(&b, err, "; %zu lines not understood (lines ", n->n_skipped);
+    for (size_t i = 0; !rc && i < n->n_skipped && i < shown; i++)
+        rc = buf_printf(&b, err, "%s%zu", i ? ", " : "", n->skipped[i]);
+    if (!rc && n->n_skipped) rc = buf_puts(&b, n->n_skipped > shown ? ", ..)" : ")", err);
+    if (!rc) rc = buf_putc(&b, '\n', err);
+    if (!rc) rc = stored_flush(&b, err);
+    buf_deinit(&b);
+    return rc;
+}
+
+static int run(struct cli *c, ox_err *err) {
+    const char *from = flags_get(&c->flags, "--from");
+    bool dry = flags_has(&c->flags, "--dry-run");
+    struct store_imported n = {0};
+    struct buf raw = {0};
+    store *st = NULL;
+    if (from && strcmp(from, "oxbow") != 0) {
+        ox_err_set(err, OX_EUSAGE, "--from: \"%.20s\" cannot be read yet", from);
+        return ox_err_fix(err, "--from oxbow: the lines of oxbow export");
+    }
+    int rc = read_file(c->flags.word[0], &raw, err);
+    if (!rc) rc = stored_open(c, false, &st, err);
+    if (!rc) rc = store_import(st, buf_str(&raw), raw.n, dry, &n, err);
+    if (rc == OX_EFORMAT && err && !err->fix[0])
+        ox_err_fix(err, "nothing was imported; give a file of oxbow export");
+    if (!rc) rc = report(&n, dry, err);
+    buf_deinit(&raw);
+    store_close(st);
+    return rc;
+}
+
+const struct verb verb_import = {
+    .name = "import",
+    .args = "FILE",
+    .brief = "sessions from a file",
+    .flags = "--from --dry-run --db " FLAGS_ALWAYS,
+    .examples =
+        "oxbow import harbour.jsonl\noxbow import --dry-run harbour.jsonl\tchecks and counts only",
+    .min_words = 1,
+    .max_words = 1,
+    .run = run,
+};

@@ -1,0 +1,148 @@
+/* states.c - the cache of saved states at the shell: what it holds, what to keep, what to throw
+ * away. */
+#include "app/cli/stored.h"
+#include "app/core/say.h"
+#include "app/core/text.h"
+#include "app/store/states.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static int add_usage(states *s, struct buf *b, ox_err *err) {
+    struct states_usage u = {0};
+    char quota[SAY_BYTES], used[SAY_BYTES], saved[SAY_BYTES];
+    int rc = states_usage(s, &u, err);
+    if (!rc)
+        rc = buf_printf(b, err, "%s quota, %s used, %llu records, %llu reuses saved %s\n",
+                        say_bytes(quota, u.quota_bytes), say_bytes(used, u.bytes),
+                        (unsigned long long)u.n_records, (unsigned long long)u.n_uses,
+                        say_time(saved, (double)u.saved_us / 1e6));
+    if (!rc && u.full_by_pins) {
+        ox_err_set(err, OX_EFAIL, "cache full: pinned records hold %s",
+                   say_bytes(used, u.pinned_bytes));
+        rc = ox_err_fix(err,
+                        "oxbow states list, then oxbow states unpin ID; or a larger states.quota");
+    }
+    return rc;
+}
+
+static int each_record(void *user, const struct states_row *r) {
+    struct buf *b = user, when = {0};
+    char n[SAY_BYTES], size[SAY_BYTES];
+    int rc = stored_when(&when, r->used_us, NULL);
+    if (!rc)
+        rc = buf_printf(b, NULL, "#%lld  %.4s  %-12s %8s tokens  %10s  %-8s %s%s\n",
+                        (long long)r->id, r->chat_uid[0] ? r->chat_uid : "-   ", buf_str(&when),
+                        say_count(n, r->n_tokens), say_bytes(size, r->own_bytes), r->why, r->space,
+                        r->pinned ? "  pinned" : "");
+    buf_deinit(&when);
+    return rc;
+}
+
+static int do_list(struct cli *c, states *s, struct buf *b, ox_err *err) {
+    (void)c;
+    return states_list(s, each_record, b, err);
+}
+
+static int do_prune(struct cli *c, states *s, struct buf *b, ox_err *err) {
+    const char *to = flags_get(&c->flags, "--to");
+    struct states_usage u = {0};
+    char n[SAY_BYTES];
+    uint64_t freed = 0;
+    int rc = states_usage(s, &u, err);
+    uint64_t goal = u.quota_bytes;
+    if (!rc && to) {
+        struct config sizes = {0}; /* the same words as states.quota in the config file */
+        rc = conf_set(&sizes, "states.quota", to, "--to", err);
+        goal = (uint64_t)sizes.states_quota_bytes;
+        conf_deinit(&sizes);
+    }
+    if (!rc) rc = states_prune(s, goal, &freed, err);
+    return rc ? rc : buf_printf(b, err, "freed %s\n", say_bytes(n, freed));
+}
+
+/* A session by any of its names, or a record as "#12". */
+static int pin(struct cli *c, states *s, bool pinned, struct buf *b, ox_err *err) {
+    store *st = NULL;
+    int64_t chat = 0;
+    struct store_chat row = {0};
+    const char *what = c->flags.n_word > 1 ? c->flags.word[1] : "";
+    if (!*what) {
+        ox_err_set(err, OX_EUSAGE, "states %s needs an ID", pinned ? "pin" : "unpin");
+        return ox_err_fix(err, "oxbow sessions lists them; #N is a record of oxbow states list");
+    }
+    int rc = 0;
+    if (what[0] != '#') {
+        rc = stored_open(c, true, &st, err);
+        if (!rc) rc = stored_find(c, st, 1, &chat, err);
+        if (!rc) rc = store_chat_get(st, chat, &row, err);
+    }
+    if (!rc) rc = states_pin(s, what[0] == '#' ? what : row.uid, pinned, err);
+    if (!rc)
+        rc = buf_printf(b, err, "%s %.20s\n", pinned ? "pinned" : "unpinned",
+                        what[0] == '#' ? what : row.uid);
+    store_close(st);
+    return rc;
+}
+
+static int do_pin(struct cli *c, states *s, struct buf *b, ox_err *err) {
+    return pin(c, s, true, b, err);
+}
+
+static int do_unpin(struct cli *c, states *s, struct buf *b, ox_err *err) {
+    return pin(c, s, false, b, err);
+}
+
+static int do_check(struct cli *c, states *s, struct buf *b, ox_err *err) {
+    size_t ok = 0, bad = 0, stray = 0;
+    (void)c;
+    int rc = states_check(s, &ok, &bad, &stray, err);
+    return rc ? rc
+              : buf_printf(b, err, "%zu good, %zu damaged and removed, %zu stray files removed\n",
+                           ok, bad, stray);
+}
+
+static const struct {
+    const char *name;
+    int (*run)(struct cli *c, states *s, struct buf *b, ox_err *err);
+} orders[] = {{"list", do_list},
+              {"prune", do_prune},
+              {"pin", do_pin},
+              {"unpin", do_unpin},
+              {"check", do_check}};
+
+static int run(struct cli *c, ox_err *err) {
+    const char *name = c->flags.n_word ? c->flags.word[0] : NULL;
+    size_t i = 0, n = sizeof orders / sizeof orders[0];
+    while (name && i < n && strcmp(orders[i].name, name) != 0)
+        i++;
+    if (i == n) {
+        ox_err_set(err, OX_EUSAGE, "unknown: states \"%.40s\"", name);
+        return ox_err_fix(err,
+                          "oxbow states [list | prune [--to SIZE] | pin ID | unpin ID | check]");
+    }
+    states *s = NULL;
+    struct buf b = {0};
+    const struct states_opts opts = {
+        .folder = c->conf.cache_dir,
+        .read_only = !name || i == 0,
+        .quota_bytes = c->conf.states_quota_bytes > 0 ? (uint64_t)c->conf.states_quota_bytes : 0};
+    int rc = states_open(&opts, &s, err);
+    if (!rc && name) rc = orders[i].run(c, s, &b, err);
+    if (!rc) rc = name && i == 0 ? 0 : name ? 0 : add_usage(s, &b, err);
+    int said = stored_flush(&b, rc ? NULL : err);
+    states_close(s);
+    buf_deinit(&b);
+    return rc ? rc : said;
+}
+
+const struct verb verb_states = {
+    .name = "states",
+    .args = "[list | prune | pin ID | unpin ID | check]",
+    .brief = "cache of saved states",
+    .flags = "--to --db " FLAGS_ALWAYS,
+    .examples = "oxbow states\tsize, records, what they saved\noxbow states prune --to 5G\n"
+                "oxbow states pin 3f2a\tstays whatever the quota says",
+    .max_words = 2,
+    .run = run,
+};

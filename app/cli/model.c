@@ -153,7 +153,7 @@ static int run(struct cli *c, ox_err *err) {
 const struct verb verb_model = {
     .name = "model",
     .args = "list | info | verify [FOLDER] | quantize FOLDER NEW | bench [TOKENS..]",
-    .brief = "what a model is, checks, smaller weights, speed",
+    .brief = "inspect, verify, quantize",
     .flags = "--json --tensors --bits --shape " FLAGS_MODEL FLAGS_ALWAYS,
     .examples = "oxbow model list\tthe built-in model, and the one of -m\n"
                 "oxbow model info ~/models/Olmo-Hybrid-7B\tlayers, context, bytes, licence\n"

@@ -83,7 +83,7 @@ static int run(struct cli *c, ox_err *err) {
 const struct verb verb_search = {
     .name = "search",
     .args = "WORDS",
-    .brief = "words in sessions, documents",
+    .brief = "find words in everything",
     .flags = "--docs --chats --fts -n --json --db " FLAGS_ALWAYS,
     .examples = "oxbow search lamp\noxbow search --docs '\"the lamp\" harbour'\twords in quotes "
                 "stand in order\n"

@@ -302,7 +302,7 @@ static int run(struct cli *c, ox_err *err) {
 const struct verb verb_summarize = {
     .name = "summarize",
     .args = "FILE",
-    .brief = "a long document in few words",
+    .brief = "a long document in brief",
     .flags = "--words --style --parts --restart --cite --encoding -n -o --force --json "
              "--dry-run " FLAGS_MODEL FLAGS_SAMPLING FLAGS_STORE FLAGS_ALWAYS,
     .examples = "oxbow summarize boot.log\tin one pass, or in parts that are kept\n"

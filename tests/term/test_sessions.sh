@@ -102,7 +102,8 @@ is_rc 4 "import of nothing"
 ox import --from llm x
 is_rc 2 "import --from llm"
 
-ox rm --yes "$(python3 -c 'import json,sys; print([json.loads(l)["id"] for l in open(sys.argv[1])][0])' "$tmp/rows")"
+ox rm --yes "$(python3 -c 'import json,sys; print([r["id"] for r in map(json.loads, open(sys.argv[1])) if r["title"] == "Harbour log" and r["id"] != sys.argv[2]][0])' "$tmp/rows" "$id")"
+is_rc 0 "rm of the import"
 ox rm "Harbour log"
 is_rc 2 "rm asks, and there is no terminal"; err_has "--yes" "rm asks"
 ox rm --dry-run "Harbour log"

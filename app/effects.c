@@ -146,11 +146,9 @@ static void open_documents(struct effects *fx) {
                 continue;
             ev.doc.name = ox_strdup(part->name ? part->name : "document", "name", NULL);
             cite_index_new(ev.doc.text, ev.doc.n_bytes, &ev.doc.index, NULL);
-            const char *text = ev.doc.text;
-            size_t n = ev.doc.n_bytes;
             int64_t id = part->doc; /* node may move when the event is handled */
             effects_event(fx, &ev);
-            effects_count_doc(fx, id, text, n, NULL);
+            effects_count_doc(fx, id, NULL);
             node = &fx->s->chat.node[i];
         }
     }
@@ -285,9 +283,8 @@ static int take_document(struct effects *fx, struct ingest *in, ox_err *err) {
     if (!rc && effects_find_doc(fx, id))
         rc = ox_err_set(err, OX_EUSAGE, "this document is here already");
     if (!rc && ev.doc.text && ev.doc.name) {
-        const char *kept = ev.doc.text;
         effects_event(fx, &ev);
-        rc = effects_count_doc(fx, id, kept, n, err);
+        rc = effects_count_doc(fx, id, err);
         if (fx->st && fx->n_docs > 0) fx->doc[fx->n_docs - 1].is_reading_in = true;
     }
     cite_index_free(ev.doc.index); /* left empty if it was taken over */

@@ -70,7 +70,8 @@ void effects_close(struct effects *fx);
 /* ---- between the two files ---- */
 void effects_ask(struct effects *fx, const struct effect *e);
 void effects_forget_docs(struct effects *fx);
-int effects_count_doc(struct effects *fx, int64_t id, const char *text, size_t n, ox_err *err);
+int effects_count_doc(struct effects *fx, int64_t id,
+                      ox_err *err); /* now, or once the model is loaded */
 void effects_fail(struct effects *fx,
                   const ox_err *e); /* an effect failed: shown, nothing else happens */
 void effects_notice(struct effects *fx, bool stays, const char *fmt, ...) OX_PRINTF(3, 4);

@@ -238,6 +238,8 @@ void effects_ask(struct effects *fx, const struct effect *e) {
 /* ---- news ---------------------------------------------------------------------------------------
  */
 
+static void count_docs(struct effects *fx);
+
 static void take_loaded(struct effects *fx) {
     fx->info = worker_info(fx->w);
     if (!fx->info) return;
@@ -256,6 +258,7 @@ static void take_loaded(struct effects *fx) {
     ox_err e = {0};
     if (fx->st && store_model_use(fx->st, &m, &e)) give_up(fx, &e);
     effects_event(fx, &ev);
+    count_docs(fx);
     if (i->note && i->note[0]) effects_notice(fx, false, "%s", i->note);
     if (fx->waiting.kind == FX_NONE) return;
     struct effect asked = fx->waiting;
@@ -375,19 +378,33 @@ void effects_forget_docs(struct effects *fx) {
     fx->n_docs = 0;
 }
 
-int effects_count_doc(struct effects *fx, int64_t id, const char *text, size_t n, ox_err *err) {
-    int rc = ox_grow(&fx->doc, &fx->cap_docs, fx->n_docs + 1, sizeof *fx->doc, err);
-    if (rc) return rc;
-    struct fx_doc *d = &fx->doc[fx->n_docs++];
-    *d = (struct fx_doc){.id = id};
-    if (fx->st && id > 0 && fx->info &&
-        store_doc_tokens_get(fx->st, id, 0, n, &d->tok, NULL) == 0 && d->tok.n > 0) {
-        struct event ev = {.kind = EV_COUNTED, .id = id, .number = d->tok.n};
+/* Its ids: those of the database, or counted by the engine. Before the model is known neither
+ * works. */
+static int count_doc(struct effects *fx, struct fx_doc *d, ox_err *err) {
+    const struct open_doc *open = effects_find_doc(fx, d->id);
+    if (!fx->info || !open || d->job || d->tok.n > 0) return 0;
+    size_t n = open->d.n_bytes;
+    if (fx->st && d->id > 0 && store_doc_tokens_get(fx->st, d->id, 0, n, &d->tok, NULL) == 0 &&
+        d->tok.n > 0) {
+        struct event ev = {.kind = EV_COUNTED, .id = d->id, .number = d->tok.n};
         effects_event(fx, &ev);
         return 0;
     }
     struct work job = {.kind = WORK_ENCODE, .id = ++fx->next_job, .n_bytes = n};
-    job.text = ox_memdup(text, n, "document to count", err);
+    job.text = ox_memdup(open->d.text, n, "document to count", err);
     d->job = job.id;
     return job.text ? worker_send(fx->w, &job, err) : OX_ENOMEM;
+}
+
+static void count_docs(struct effects *fx) {
+    ox_err e = {0};
+    for (size_t i = 0; i < fx->n_docs; i++)
+        if (count_doc(fx, &fx->doc[i], &e)) effects_fail(fx, &e);
+}
+
+int effects_count_doc(struct effects *fx, int64_t id, ox_err *err) {
+    int rc = ox_grow(&fx->doc, &fx->cap_docs, fx->n_docs + 1, sizeof *fx->doc, err);
+    if (rc) return rc;
+    fx->doc[fx->n_docs] = (struct fx_doc){.id = id};
+    return count_doc(fx, &fx->doc[fx->n_docs++], err);
 }

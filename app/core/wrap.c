@@ -19,9 +19,14 @@ static size_t room_beside(size_t width, size_t indent) {
     return indent + least > width ? least : width - indent;
 }
 
-/* Breaking after a hyphen helps long compounds; not at a word's start, where it is a minus. */
-static bool is_break_after(const char *text, size_t from, size_t at, int width) {
-    return width == 2 || (text[at] == '-' && at > from && text[at - 1] != ' ');
+static bool is_letter(char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (unsigned char)c >= 0x80;
+}
+
+/* Breaking after a hyphen helps long compounds; elsewhere it is a minus, an option, or 412-413. */
+static bool is_break_after(const char *text, const struct wrap_line *line, size_t at, int width) {
+    bool is_inside = text[at] == '-' && at > line->from && at + 1 < line->to;
+    return width == 2 || (is_inside && is_letter(text[at - 1]) && is_letter(text[at + 1]));
 }
 
 int wrap_rows(const char *text, const struct wrap_line *line, size_t width, struct row_list *out,
@@ -50,8 +55,7 @@ int wrap_rows(const char *text, const struct wrap_line *line, size_t width, stru
             continue;
         }
         used += (size_t)cells;
-        if (line->how == WRAP_WORDS && is_break_after(text, start, at, cells))
-            cut = resume = at + n;
+        if (line->how == WRAP_WORDS && is_break_after(text, line, at, cells)) cut = resume = at + n;
         at += n;
     }
     size_t end = line->to;

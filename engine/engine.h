@@ -34,8 +34,8 @@ struct ox_engine {
     char note[1024];
 
     /* Used by the thread of the device alone. */
-    uint64_t n_sessions;     /* opened so far: names their buffers to the backend */
-    double prefill_tokens_s; /* measured, decaying mean; 0: nothing measured yet */
+    uint64_t n_sessions;  /* opened so far: names their buffers to the backend */
+    double prefill_ops_s; /* measured, decaying mean; 0: nothing measured yet */
 };
 
 /* opts->backend is not looked at: kn and which (as kn_open.which) are used. */

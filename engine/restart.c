@@ -2,6 +2,7 @@
 #include "engine/restart.h"
 
 #include "engine/statefmt.h"
+#include "kernels/kn_cost.h"
 
 #include <string.h>
 
@@ -12,17 +13,49 @@ static size_t common_prefix(const int32_t *a, size_t n_a, struct ox_prefix b) {
     return i;
 }
 
+/* ---- what it would cost -----------------------------------------------------------------------
+ */
+
+double restart_ops(const ox_engine *e, size_t from, size_t n) {
+    const struct ox_config *c = &e->config;
+    int64_t T = (int64_t)n, Kd = (int64_t)c->n_k_heads * c->k_size,
+            Vd = (int64_t)c->n_v_heads * c->v_size;
+    struct kn_gdn gdn = {.q = {.rows = T},
+                         .taps = {.rows = 2 * Kd + Vd, .cols = c->n_taps},
+                         .conv = {.dtype = e->facts.act},
+                         .state = {.rows = Vd, .cols = c->k_size}};
+    struct kn_attn attn = {.q = {.rows = T, .cols = (int64_t)c->n_heads * c->head_size},
+                           .n_heads = c->n_heads,
+                           .n_kv_heads = c->n_kv_heads,
+                           .kv = e->kv};
+    /* Every weight but those of the tables meets every token. */
+    double tables = (double)c->n_vocab * (double)c->d * (c->tied ? 1 : 2);
+    return 2.0 * (double)n * ((double)e->weights.n_params - tables) +
+           c->n_gdn * kn_cost_gdn(&gdn).ops + c->n_attn * kn_cost_attn(&attn, (int64_t)from).ops;
+}
+
+double restart_seconds(const ox_engine *e, size_t from, size_t n) {
+    /* Until something was measured: an AVX2 core at int8 products, a data-centre GPU. */
+    static const double core_ops_s = 1e11, gpu_ops_s = 3e14;
+    double guess = e->facts.n_threads > 0 ? core_ops_s * e->facts.n_threads : gpu_ops_s;
+    double speed = e->prefill_ops_s > 0 ? e->prefill_ops_s : guess;
+    return n ? restart_ops(e, from, n) / speed : 0;
+}
+
 /* ---- choosing ---------------------------------------------------------------------------------
  */
+
+static double load_seconds(const struct ox_found *f) {
+    static const double guess_bytes_s = 1e9;
+    return f->load_s > 0 ? f->load_s : (double)f->bytes / guess_bytes_s;
+}
 
 /* The own state always, because only it goes on bit for bit; another one if reading it is faster
  * than computing what it saves. As long as nothing was measured, reading is taken to be faster. */
 static bool is_worth_loading(const ox_session *s, const struct ox_found *f, size_t have) {
-    static const double guess_bytes_s = 1e9;
-    double speed = s->engine->prefill_tokens_s;
-    double load = f->load_s > 0 ? f->load_s : (double)f->bytes / guess_bytes_s;
     if (f->n <= have) return false;
-    return f->exact || speed <= 0 || load < (double)(f->n - have) / speed;
+    if (f->exact || s->engine->prefill_ops_s <= 0) return true;
+    return load_seconds(f) < restart_seconds(s->engine, have, f->n - have);
 }
 
 static struct ox_found ask_store(const struct ox_state_io *io, struct ox_prefix want,
@@ -35,7 +68,6 @@ static struct ox_found ask_store(const struct ox_state_io *io, struct ox_prefix 
 }
 
 static void make_plan(const ox_session *s, struct ox_prefix want, struct restart *r) {
-    double speed = s->engine->prefill_tokens_s;
     struct ox_plan *p = &r->plan;
     if (r->found.n)
         p->restored = r->at;
@@ -45,7 +77,8 @@ static void make_plan(const ox_session *s, struct ox_prefix want, struct restart
     p->fresh = want.n - r->at - p->replay;
     p->bytes = r->found.bytes;
     p->exact = r->at > 0 && p->replay == 0 && (!r->found.n || r->found.exact);
-    if (speed > 0) p->time_s = r->found.load_s + (double)(p->replay + p->fresh) / speed;
+    p->time_s = restart_seconds(s->engine, r->at, want.n - r->at);
+    if (r->found.n) p->time_s += load_seconds(&r->found);
 }
 
 void restart_choose(const ox_session *s, struct ox_prefix want, const struct ox_state_io *io,

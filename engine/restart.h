@@ -15,6 +15,12 @@ struct restart {
     struct ox_plan plan;
 };
 
+/* Operations of computing the n tokens behind `from`, by kernels/kn_cost.h: grows with depth, so
+ * that a speed measured at one place tells about another. Seconds at the measured speed, or, before
+ * there is one, at a guess. */
+double restart_ops(const ox_engine *e, size_t from, size_t n);
+double restart_seconds(const ox_engine *e, size_t from, size_t n);
+
 /* Changes nothing. The store is asked for records of at most `limit` tokens; earlier: as of a
  * choice that failed, or 0. */
 void restart_choose(const ox_session *s, struct ox_prefix want, const struct ox_state_io *io,

@@ -105,6 +105,13 @@ int session_settle(ox_session *s, ox_err *err) {
     return mark_token(s, err);
 }
 
+/* Short pieces tell little about long ones. */
+static void note_speed(ox_engine *e, size_t from, size_t n, double took_s) {
+    if (n < KN_PAGE_TOKENS || took_s <= 0) return;
+    double speed = restart_ops(e, from, n) / took_s;
+    e->prefill_ops_s = e->prefill_ops_s > 0 ? 0.75 * e->prefill_ops_s + 0.25 * speed : speed;
+}
+
 /* Tokens [n_fed, end) of want in one step. A failure, a cancel too, leaves the timeline as it was.
  */
 static int feed_chunk(ox_session *s, struct ox_prefix want, size_t end, bool want_logits,
@@ -122,11 +129,7 @@ static int feed_chunk(ox_session *s, struct ox_prefix want, size_t end, bool wan
     }
     memcpy(s->tok + s->n_fed, want.tok + s->n_fed, (size_t)n * sizeof *s->tok);
     s->n = s->n_fed = end;
-    double took = now_s() - start;
-    if (n >= KN_PAGE_TOKENS && took > 0) { /* short pieces tell little about long ones */
-        double speed = (double)n / took, *mean = &s->engine->prefill_tokens_s;
-        *mean = *mean > 0 ? 0.75 * *mean + 0.25 * speed : speed;
-    }
+    note_speed(s->engine, end - (size_t)n, (size_t)n, now_s() - start);
     return 0;
 }
 

@@ -86,13 +86,28 @@ static void test_restart__weighs_loading_against_computing(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct restart r;
         answer = cases[i].found;
-        w.t.e->prefill_tokens_s = cases[i].tokens_s;
+        w.t.e->prefill_ops_s = cases[i].tokens_s * restart_ops(w.t.e, 100, 300) / 300;
         restart_choose(w.t.s, (struct ox_prefix){ids, cases[i].want}, &io, cases[i].want, 0, &r);
         if (r.at != cases[i].at || r.plan.restored != cases[i].restored)
             fail_msg("%s: at %zu, restored %zu", cases[i].name, r.at, r.plan.restored);
         assert_int_equal(r.plan.live + r.plan.restored + r.plan.replay + r.plan.fresh,
                          cases[i].want);
     }
+    world_close(&w);
+}
+
+/* Twice the depth costs more per token, and by what kn_cost says: the attention part alone grows.
+ */
+static void test_restart__cost_grows_with_depth(void **state) {
+    struct world w;
+    world_open(&w);
+    const ox_engine *e = w.t.e;
+    double near = restart_ops(e, 0, 1000), far = restart_ops(e, 1000, 1000);
+    double width = e->config.n_heads * e->config.head_size;
+    assert_true(near > 0);
+    assert_true(far - near == 4.0 * width * 1000 * 1000 * e->config.n_attn);
+    assert_true(restart_ops(e, 0, 2000) == near + far);
+    assert_true(restart_seconds(e, 0, 0) == 0 && restart_seconds(e, 0, 1) > 0);
     world_close(&w);
 }
 
@@ -305,6 +320,7 @@ static void test_restart__busy_store(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_restart__weighs_loading_against_computing),
+        cmocka_unit_test(test_restart__cost_grows_with_depth),
         cmocka_unit_test(test_restart__says_what_is_replayed),
         cmocka_unit_test(test_restart__shared_pages_are_not_read_again),
         cmocka_unit_test(test_restart__s11_success_then_everything_computed_again),

@@ -100,7 +100,7 @@ void keep_speed(struct keep *k, const struct chat_ledger *l) {
 
 /* The timeline so far and the marks that close the answer: what the next question will ask for. */
 static int close_turn(const ox_engine *e, ox_session *s, const struct work *job, size_t n_prompt,
-                      const struct ox_state_io *io, ox_err *err) {
+                      ox_err *err) {
     const struct prompt *p = &job->prompt;
     struct ox_prefix now = ox_session_timeline(s);
     struct ox_tokens want = {0};
@@ -114,7 +114,8 @@ static int close_turn(const ox_engine *e, ox_session *s, const struct work *job,
                                     .n_tok = now.n - n_prompt};
         rc = ox_render(e, msg, p->n + 1, OX_REPLY_NONE, &want, NULL, err);
     }
-    const struct ox_sync_opts opts = {.io = io};
+    const struct ox_sync_opts opts = {
+        .io = NULL}; /* the end is kept once, as a turn, not as a question */
     struct ox_plan plan;
     bool extends = !rc && want.n >= now.n && memcmp(want.v, now.tok, now.n * sizeof *want.v) == 0;
     if (extends)
@@ -134,7 +135,7 @@ void keep_turn(struct keep *k, const ox_engine *e, ox_session *s, const struct w
     if (!io || job->reply == OX_REPLY_CONTINUE || ox_session_timeline(s).n <= n_prompt) return;
     if (end == CHAT_STOPPED)
         ox_session_snapshot(s, OX_WHY_STOP, io, &err);
-    else if (close_turn(e, s, job, n_prompt, io, &err) == 0)
+    else if (close_turn(e, s, job, n_prompt, &err) == 0)
         ox_session_snapshot(s, OX_WHY_TURN, io, &err);
     if (err.code) write_log(k, err.what);
 }

@@ -39,4 +39,12 @@ void plain_added(const struct plain *p, size_t i); /* says what a new document c
 /* One slash command; its errors are printed, and only what ends the program is returned. */
 int plain_command(struct plain *p, const char *typed, ox_err *err);
 
+/* --- of plain_store.c, for the table in plain_command.c --- */
+int plain_sessions(struct plain *p, const char *arg, ox_err *err);
+int plain_resume(struct plain *p, const char *arg, ox_err *err);
+int plain_title(struct plain *p, const char *arg, ox_err *err);
+int plain_fork(struct plain *p, const char *arg, ox_err *err);
+int plain_export(struct plain *p, const char *arg, ox_err *err);
+int plain_search(struct plain *p, const char *arg, ox_err *err);
+
 #endif

@@ -1,0 +1,84 @@
+#!/bin/sh
+# test_chat_plain.sh - the plain chat: lines in a pipe, and typed on a terminal through tmux.
+set -u
+. "$OXBOW_TEST_DIR/term/lib.sh"
+cd "$tmp" || exit 1
+printf 'the lamp was out at a quarter to nine\n' >log.txt
+printf 'rule quote => "the lamp was out at a quarter" and "these words are not in it".\n' >script
+chat() { printf "$1" >"$tmp/in"; run "$fake" chat --plain -m script <"$tmp/in"; }
+
+chat 'hello\n'
+is_rc 0 "end of input leaves with 0"; out_is 'you> hello\noxbow> You said: hello\nyou> \n' "labels"
+err_has "-- scripted, 65,536 tokens of context" "greeting"; err_has "0 reused" "meter"
+chat '"""\none\n\ntwo\n"""\n'
+out_has "You said: one" "a block is one message"
+chat 'one \\\ntwo\n'
+grep -q '^two$' "$tmp/out" || fail "a line that ends in a backslash goes on"
+chat '//help\n'
+out_has "You said: /help" "// sends a slash"
+chat '/quitt\n'
+err_has "unknown command /quitt" "unknown command"; err_has "did you mean /quit?" "unknown command"
+chat '/quit\nnever sent\n'
+grep -q "never sent" "$tmp/out" && fail "/quit leaves"
+chat '/file none.txt\n/file log.txt\n/docs\nquote\n/stats\n/context\n/doc 1\n'
+err_has "cannot open none.txt" "/file of nothing"; err_has "[1] log.txt, 38 tokens, fits (64k)" "/file"
+out_has "quarter\" [1: 1]" "citations are marked"; out_has "[?] not in the text" "missing ones too"
+err_has "generated in" "/stats"; err_has "documents 38" "/context"; out_has "     1  the lamp" "/doc"
+chat '/file log.txt\n/drop 1\n/drop 1\nq\n'
+err_has "document 1 is gone" "/drop"; err_has "there is no document 1" "/drop twice"; out_has "You said: q" "/drop"
+chat 'one\ntwo\n/undo\nthree\n/undo 5\n/regen 3\n/edit 1\n'
+err_has "back before turn 2" "/undo"; err_has "has 2 turns" "/undo out of range"; err_has "it was: one" "/edit"
+chat '/system be brief\n/system\nhi\n/system later\n'
+err_has "system prompt: be brief" "/system"; err_has "/new, then /system" "/system after a question"
+chat '/set temperature 0.7\n/set temperature hot\n/set colour red\n/think maybe\n/tokens four\n/copy\n/model\n/theme dark\n'
+err_has "temperature is 0.7" "/set"; err_has '"hot" is not a number' "/set wrong"; err_has 'does not know "colour"' "/set unknown"
+err_has "not on or off" "/think maybe"; err_has "4 tokens" "/tokens"; err_has "scripted on cpu-fake" "/model"
+err_has "not part of the plain mode" "/theme"
+chat 'a lamp\n/title Lamps\n/sessions\n/search lamp\n/export out.md\n/fork 1\n/new\n/resume Lamps\n'
+err_has 'this session is "Lamps"' "/title"; err_has "1 turn" "/sessions"; err_has "[lamp]" "/search"; err_has "a new session" "/fork"
+grep -q "## You" out.md || fail "/export"
+chat "$(printf 'caf\\351')\\n"
+err_has "is not UTF-8" "bytes that are no text"
+printf 'secret\n' >"$tmp/in"
+run "$fake" chat --plain --no-save -m script <"$tmp/in"
+is_rc 0 "--no-save"
+printf 'token_us 10000\nanswer %s\n' "$(seq -s ' ' 1 300)" >slow
+printf 'rule esc => \\e]0;title\\e[2Jx\n' >evil
+printf 'esc\n' >"$tmp/in"
+run "$fake" chat --plain -m evil <"$tmp/in"
+LC_ALL=C grep -q "$(printf '\033')" "$tmp/out" && fail "an escape byte came through"
+out_has "<1B>]0;title" "escape bytes are shown"
+
+# on a terminal
+command -v tmux >/dev/null || { echo "SKIP the terminal part: no tmux"; done_testing; }
+t() { tmux -f /dev/null -S "$tmp/sock" "$@"; }
+pane() { t capture-pane -p 2>/dev/null; }
+await() { # text: up to 10 s
+    i=0
+    while [ $i -lt 100 ]; do
+        pane | grep -qF -e "$1" && return
+        sleep 0.1
+        i=$((i + 1))
+    done
+    pane >"$tmp/out"; : >"$tmp/err"; rc=-; fail "the screen never showed: $1"
+}
+cat >go <<G
+trap : INT
+"$fake" --plain -m "$tmp/slow" --no-save
+echo "status \$?"
+sleep 30
+G
+t new-session -d -x 80 -y 24 sh ./go
+await "you>"
+t send-keys "hello" Enter; await "5 6 7 8"
+t send-keys C-c; await "stopped after"
+pane | grep -q '\^C' && fail "no ^C in an answer"
+t send-keys "some text"; await "you> some text"
+t send-keys C-c; await "put aside"
+t send-keys Up; sleep 0.3; t send-keys C-a "X"; await "you> Xsome text"
+t send-keys C-u "/he" Tab; await "you> /help"
+t send-keys C-u "/"; sleep 0.2; t send-keys C-u
+t send-keys C-c; await "again to quit"
+t send-keys C-c; await "status 0"
+t kill-server
+done_testing

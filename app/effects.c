@@ -164,10 +164,10 @@ static void bring_draft(struct effects *fx) {
     ox_free(text);
 }
 
-static void leave_session(struct effects *fx) {
+static void leave_session(struct effects *fx, bool keeps_docs) {
     if (fx->st && fx->s->chat_id && fx->is_locked) store_chat_unlock(fx->st, fx->s->chat_id);
     fx->is_locked = false;
-    effects_forget_docs(fx);
+    if (!keeps_docs) effects_forget_docs(fx);
 }
 
 static int open_session(struct effects *fx, int64_t chat, ox_err *err) {
@@ -180,7 +180,7 @@ static int open_session(struct effects *fx, int64_t chat, ox_err *err) {
         chat_deinit(&ev.chat.tree);
         return rc;
     }
-    leave_session(fx);
+    leave_session(fx, false);
     ev.chat.tree.leaf = row.leaf;
     ev.chat.id = chat;
     ev.chat.is_pinned = row.pinned;
@@ -202,9 +202,9 @@ static int open_named(struct effects *fx, const struct effect *e, ox_err *err) {
     return rc ? rc : open_session(fx, chat, err);
 }
 
-static int new_session(struct effects *fx, bool stays_in_list) {
-    struct event ev = {.kind = EV_CHAT, .flag = stays_in_list};
-    leave_session(fx);
+static int new_session(struct effects *fx, bool stays_in_list, bool keeps_docs) {
+    struct event ev = {.kind = EV_CHAT, .flag = stays_in_list, .number = keeps_docs};
+    leave_session(fx, keeps_docs);
     effects_event(fx, &ev);
     bring_draft(fx);
     return 0;
@@ -242,7 +242,7 @@ static int change_session(struct effects *fx, const struct effect *e, ox_err *er
         return rc;
     }
     case FX_DELETE:
-        if (e->id == fx->s->chat_id) new_session(fx, true);
+        if (e->id == fx->s->chat_id) new_session(fx, true, false);
         rc = store_chat_delete(fx->st, e->id, &n, err);
         if (!rc) effects_notice(fx, false, "deleted, %zu messages", n);
         break;
@@ -499,9 +499,7 @@ static int run(struct effects *fx, const struct effect *e, ox_err *err) {
     case FX_COPY: return copy(fx, e, err);
     case FX_EDITOR: return edit_outside(fx, e, err);
     case FX_ASK: effects_ask(fx, e); return 0;
-    case FX_STOP:
-        if (fx->w) worker_cancel(fx->w);
-        return 0;
+    case FX_STOP: effects_stop(fx); return 0;
     case FX_DRAFT:
         return fx->st ? store_draft_put(fx->st, fx->s->uid[0] ? fx->s->uid : "new", e->text, e->n,
                                         (size_t)e->id, err)
@@ -511,7 +509,7 @@ static int run(struct effects *fx, const struct effect *e, ox_err *err) {
     case FX_LIST: return list_sessions(fx, err);
     case FX_PREVIEW: return preview(fx, e->id, err);
     case FX_OPEN: return open_named(fx, e, err);
-    case FX_NEW: return new_session(fx, false);
+    case FX_NEW: return new_session(fx, false, e->id == 1);
     case FX_RENAME:
     case FX_DELETE:
     case FX_PIN:

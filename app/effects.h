@@ -21,9 +21,11 @@ struct fx_doc { /* the engine's side of a document of the state */
     bool is_reading_in; /* store_doc_step goes on */
 };
 
-struct fx_answer { /* the answer that is being made */
-    uint64_t job;  /* 0: none */
-    int64_t id;    /* of the message */
+struct fx_answer {     /* the answer that is being made */
+    uint64_t job;      /* 0: not sent yet, or none */
+    int64_t id;        /* of the message */
+    uint64_t plan_job; /* counts the prompt before anything is saved or sent; 0: none */
+    int64_t question;
     struct ox_sampling how;
     struct thought split;
     struct buf text, thought; /* not in the database yet */
@@ -68,6 +70,7 @@ int effects_start_engine(struct effects *fx, ox_err *err); /* loading goes on in
 void effects_close(struct effects *fx);
 
 /* ---- between the two files ---- */
+void effects_stop(struct effects *fx);
 void effects_ask(struct effects *fx, const struct effect *e);
 void effects_forget_docs(struct effects *fx);
 int effects_count_doc(struct effects *fx, int64_t id,

@@ -2,6 +2,7 @@
  * of the database. See effects.h. Transactions T1 to T3 are those of docs/STORE.md section 4. */
 #include "app/effects.h"
 
+#include "app/core/budget.h"
 #include "app/core/prompt.h"
 #include "app/core/text.h"
 #include "app/core/tip.h"
@@ -182,8 +183,10 @@ static void drop_answer(struct effects *fx) {
 /* ---- asking -------------------------------------------------------------------------------------
  */
 
-static void fail_answer(struct effects *fx, const ox_err *e) {
-    struct event ev = {.kind = EV_FAILED, .err = *e};
+/* over: tokens that are too many, if that is the reason. */
+static void fail_answer(struct effects *fx, const ox_err *e, size_t over) {
+    struct event ev = {
+        .kind = EV_FAILED, .err = *e, .number = over, .number2 = fx->answer.job == 0};
     const struct chat_ledger none = {0};
     bool stopped = e->code == OX_ECANCELLED;
     save_part(fx, true);
@@ -192,32 +195,49 @@ static void fail_answer(struct effects *fx, const ox_err *e) {
     effects_event(fx, &ev);
 }
 
-static void send_job(struct effects *fx, int64_t leaf, const char *seed, enum ox_reply reply) {
+static enum ox_reply reply_of(const struct effects *fx) {
+    return fx->conf->no_think ? OX_REPLY_NO_THINK : OX_REPLY_OPEN;
+}
+
+static size_t max_new(const struct effects *fx) {
+    return fx->conf->max_new > 0 ? (size_t)fx->conf->max_new : 0;
+}
+
+/* What was planned is saved (T1) and sent. The prompt is taken over. */
+static void send_planned(struct effects *fx, struct prompt *prompt) {
     ox_err e = {0};
     struct fx_answer *a = &fx->answer;
+    save_turn(fx, a->question, a->id);
     struct work job = {
-        .kind = WORK_ANSWER, .id = ++fx->next_job, .reply = reply, .keep = fx->conf->save};
+        .kind = WORK_ANSWER, .id = ++fx->next_job, .reply = reply_of(fx), .keep = fx->conf->save};
+    job.prompt = *prompt;
+    *prompt = (struct prompt){0};
     job.how = a->how;
-    if (seed) job.how.seed = a->how.seed = strtoull(seed, NULL, 10);
-    job.max_new_tokens =
-        fx->conf->max_new > 0 ? (size_t)fx->conf->max_new : fx->info->default_reply_tokens;
+    job.max_new_tokens = max_new(fx) ? max_new(fx) : fx->info->default_reply_tokens;
     job.answer = a->id;
-    tip_find(&fx->s->chat, leaf, a->id, &job.leaf, &job.leaf_moment);
+    const struct chat_node *answer = chat_find(&fx->s->chat, a->id);
+    tip_find(&fx->s->chat, answer ? answer->parent : a->question, a->id, &job.leaf,
+             &job.leaf_moment);
     snprintf(job.chat_uid, sizeof job.chat_uid, "%s", fx->s->uid);
     a->job = job.id;
-    a->split.inside = fx->info->thinks && reply == OX_REPLY_OPEN;
+    a->plan_job = 0;
+    a->split.inside = fx->info->thinks && job.reply == OX_REPLY_OPEN;
     a->saved_at = effects_clock();
-    int rc = build_prompt(fx, leaf, &job.prompt, &e);
-    if (rc)
-        work_deinit(&job);
+    if (worker_send(fx->w, &job, &e)) fail_answer(fx, &e, 0);
+}
+
+static void take_planned(struct effects *fx, struct news *n) {
+    struct budget b = budget_for(fx->info->max_tokens, max_new(fx), n->n_prompt);
+    ox_err e = {0};
+    if (budget_check(&b, &e))
+        fail_answer(fx, &e, b.wanted - budget_free(&b));
     else
-        rc = worker_send(fx->w, &job, &e);
-    if (rc) fail_answer(fx, &e);
+        send_planned(fx, &n->prompt);
 }
 
 void effects_ask(struct effects *fx, const struct effect *e) {
     if (fx->load_err.code) {
-        fail_answer(fx, &fx->load_err);
+        fail_answer(fx, &fx->load_err, 0);
         return;
     }
     if (!fx->info) { /* the model is still loading: the question is kept and goes then */
@@ -226,13 +246,33 @@ void effects_ask(struct effects *fx, const struct effect *e) {
         fx->waiting.text = e->text ? ox_strdup(e->text, "seed", NULL) : NULL;
         return;
     }
+    struct fx_answer *a = &fx->answer;
+    ox_err failed = {0};
     drop_answer(fx);
-    fx->answer.id = e->id2;
-    fx->answer.how = conf_sampling(fx->conf, &fx->info->defaults);
-    save_turn(fx, e->id, e->id2);
-    const struct chat_node *answer = chat_find(&fx->s->chat, fx->answer.id);
-    send_job(fx, answer ? answer->parent : e->id, e->text,
-             fx->conf->no_think ? OX_REPLY_NO_THINK : OX_REPLY_OPEN);
+    a->id = e->id2;
+    a->question = e->id;
+    a->how = conf_sampling(fx->conf, &fx->info->defaults);
+    if (e->text) a->how.seed = strtoull(e->text, NULL, 10);
+    struct work job = {.kind = WORK_PLAN, .id = ++fx->next_job, .reply = reply_of(fx)};
+    a->plan_job = job.id;
+    int rc = build_prompt(fx, e->id, &job.prompt, &failed);
+    if (rc)
+        work_deinit(&job);
+    else
+        rc = worker_send(fx->w, &job, &failed);
+    if (rc) fail_answer(fx, &failed, 0);
+}
+
+void effects_stop(struct effects *fx) {
+    if (fx->waiting.kind == FX_NONE) {
+        if (fx->w) worker_cancel(fx->w);
+        return;
+    }
+    ox_err e = {0}; /* the model goes on loading */
+    ox_err_set(&e, OX_ECANCELLED, "stopped");
+    ox_free(fx->waiting.text);
+    fx->waiting = (struct effect){0};
+    fail_answer(fx, &e, 0);
 }
 
 /* ---- news ---------------------------------------------------------------------------------------
@@ -277,7 +317,7 @@ static void take_load_failure(struct effects *fx, const ox_err *e) {
     }
     ox_free(fx->waiting.text);
     fx->waiting = (struct effect){0};
-    fail_answer(fx, e);
+    fail_answer(fx, e, 0);
 }
 
 static void take_text(struct effects *fx, const struct news *n) {
@@ -330,6 +370,7 @@ static void take_counted(struct effects *fx, struct news *n) {
 
 static void take_one(struct effects *fx, struct news *n) {
     bool is_answer = fx->answer.job != 0 && n->id == fx->answer.job;
+    bool is_plan = fx->answer.plan_job != 0 && n->id == fx->answer.plan_job;
     switch (n->kind) {
     case NEWS_NONE: break;
     case NEWS_LOADED: take_loaded(fx); break;
@@ -346,12 +387,14 @@ static void take_one(struct effects *fx, struct news *n) {
     case NEWS_DONE:
         if (is_answer)
             take_done(fx, n);
+        else if (is_plan)
+            take_planned(fx, n);
         else
             take_counted(fx, n);
         break;
     case NEWS_FAILED:
-        if (is_answer)
-            fail_answer(fx, &n->err);
+        if (is_answer || is_plan)
+            fail_answer(fx, &n->err, 0);
         else if (n->id == fx->load_job)
             take_load_failure(fx, &n->err);
         else if (n->err.code != OX_ECANCELLED)

@@ -150,6 +150,8 @@ static double next_wait(const struct loop *l, double keys_since) {
 static void save_draft(struct loop *l) {
     struct buf text = {0};
     if (l->typed_at == 0 || effects_clock() - l->typed_at < DRAFT_S) return;
+    if (l->s.job.busy == BUSY_WAITING)
+        return; /* the draft is what was sent, until it is committed */
     l->typed_at = 0;
     if (l->fx.st && edit_copy(&l->s.input, &text, NULL) == 0) {
         const char *place = l->s.uid[0] ? l->s.uid : "new";

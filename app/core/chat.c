@@ -93,7 +93,8 @@ static void fill_slot(struct chat *c, size_t i) {
     c->slot[at] = (uint32_t)i + 1;
 }
 
-/* A session of 20,000 messages is opened, walked and drawn by id. Without memory: looking at all. */
+/* A session of 20,000 messages is opened, walked and drawn by id. Without memory: looking at all.
+ */
 static void build_slots(struct chat *c) {
     size_t n_slots = 16;
     while (n_slots < 4 * c->n)
@@ -138,6 +139,15 @@ int chat_add(struct chat *c, struct chat_node *row, ox_err *err) {
     c->leaf = row->id;
     *row = (struct chat_node){0};
     return 0;
+}
+
+void chat_take_back(struct chat *c, int64_t id) {
+    const struct chat_node *at = chat_find(c, id);
+    if (!at) return;
+    size_t first = (size_t)(at - c->node);
+    while (c->n > first)
+        chat_node_deinit(&c->node[--c->n]);
+    build_slots(c);
 }
 
 int64_t chat_new_id(const struct chat *c) {

@@ -49,7 +49,7 @@ struct chat {               /* {0} is valid and empty */
     size_t n, cap;
     uint32_t *slot; /* owned; hash of ids to node numbers + 1, for chat_find */
     size_t n_slots; /* a power of two; 0: not built, chat_find looks at all */
-    int64_t leaf; /* end of the path on screen; 0: empty */
+    int64_t leaf;   /* end of the path on screen; 0: empty */
 };
 
 /* Deep copy; out is overwritten. Pointers of row are borrowed for the call. */
@@ -64,6 +64,10 @@ int chat_add(struct chat *c, struct chat_node *row, ox_err *err);
 int chat_edit(struct chat *c, int64_t id, const char *text, size_t n, int64_t *added, ox_err *err);
 /* A copy of the path that ends at `at`; out is overwritten. */
 int chat_fork(const struct chat *c, int64_t at, struct chat *out, ox_err *err);
+
+/* Takes back message `id` and all that were added after it, which must hang below it; the leaf is
+ * the caller's to set. Unknown: nothing happens. */
+void chat_take_back(struct chat *c, int64_t id);
 
 /* An id for a node that is not saved yet: negative, unused in c. */
 int64_t chat_new_id(const struct chat *c);

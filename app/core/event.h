@@ -22,8 +22,8 @@ enum event_kind {
     EV_EDITED, /* text from $EDITOR */
     EV_SESSIONS, /* rows, n: the whole list, borrowed */
     EV_PREVIEW,  /* id, text: last answer of a session */
-    EV_CHAT,     /* chat: another conversation is shown (flag: behind the list); tree is handed over */
-    EV_DRAFT,    /* text, n, id: cursor; the saved draft of what is shown */
+    EV_CHAT,  /* chat: another conversation is shown (flag: behind the list); tree is handed over */
+    EV_DRAFT, /* text, n, id: cursor; the saved draft of what is shown */
     EV_HISTORY,  /* text: one earlier line, oldest first */
     EV_SAVED,    /* id, id2: message `id` has the number id2 from now on; chat_id and uid if new */
     EV_DOC,      /* doc: a document was read; text and index handed over */
@@ -33,7 +33,8 @@ enum event_kind {
     EV_PROGRESS, /* plan, number: tokens done, number2: tokens of the prompt */
     EV_TEXT,     /* text, n: of the answer being written; number: tokens in it */
     EV_DONE,     /* end, ledger: the answer is complete */
-    EV_FAILED,   /* err: the job or the effect `effect` failed */
+    EV_FAILED,   /* err: the answer failed, or (flag) an effect. number2: the question was not sent;
+                    number: tokens that are too many */
     EV_NOTICE,   /* text: for the status line; flag: stays */
     EV_USAGE     /* number: memory of the program, number2/number3: bytes of states, quota */
 };
@@ -93,16 +94,16 @@ enum effect_kind {
     FX_REDRAW,
     FX_SUSPEND,
     FX_BELL,
-    FX_COPY,     /* text */
-    FX_EDITOR,   /* text */
-    FX_ASK,      /* id: question (new or known), id2: answer to be made; text: seed or NULL */
+    FX_COPY,   /* text */
+    FX_EDITOR, /* text */
+    FX_ASK,    /* id: question (new or known), id2: answer to be made; text: seed or NULL */
     FX_STOP,
     FX_DRAFT,   /* text, id: cursor */
     FX_HISTORY, /* text: a line that was sent */
     FX_LIST,    /* wants EV_SESSIONS */
     FX_PREVIEW, /* id: wants EV_PREVIEW */
     FX_OPEN,    /* id, or text: uid or title; wants EV_CHAT */
-    FX_NEW,     /* a fresh session */
+    FX_NEW,     /* a fresh session; id 1: the documents come along */
     FX_RENAME,  /* id, text */
     FX_DELETE,
     FX_PIN,       /* id; PIN: id2 1 on, 0 off */

@@ -64,9 +64,10 @@ struct doc_pane {
 
 struct open_doc {
     struct doc_text d;
-    size_t *line;
+    size_t *line; /* where lines begin */
     size_t n_lines, cap_lines;
-    bool is_pending;
+    bool is_pending;   /* goes with the next question, */
+    size_t part_lines; /* its first lines only; 0: all */
 };
 
 struct tree_row {
@@ -138,8 +139,10 @@ struct app_state {
         enum effect_kind then;
     } ask; /* OVERLAY_ASK: y does it */
     struct {
-        size_t n, over;
+        size_t n, over; /* over: tokens that are too many */
+        enum choice { CHOICE_NONE, CHOICE_SHORTEN, CHOICE_AFRESH, CHOICE_DRAFT } what[CHOICE_MAX];
         char line[CHOICE_MAX][120];
+        size_t doc, lines; /* SHORTEN */
     } choice;
 
     struct notice notice;

@@ -352,20 +352,13 @@ static int answer_question(struct update *u, uint32_t key) {
     return update_fx(u, s->ask.then, s->ask.id, 0, NULL);
 }
 
-static int choose(struct update *u, uint32_t key) {
-    struct app_state *s = u->s;
-    if (key < '1' || key >= '1' + s->choice.n) return 0;
-    s->overlay = OVERLAY_NONE;
-    return 0;
-}
-
 static int handle_key(struct update *u) {
     struct app_state *s = u->s;
     uint32_t key = u->ev->key;
     if (s->error.code) s->error = (ox_err){0};
     bool is_plain = !(key & (KEY_CTRL | KEY_ALT)) && key < KEY_ENTER;
     if (s->overlay == OVERLAY_ASK) return answer_question(u, key);
-    if (s->overlay == OVERLAY_CHOICE && is_plain) return choose(u, key);
+    if (s->overlay == OVERLAY_CHOICE && is_plain) return update_choose(u, key);
     unsigned places = s->find.is_typing || s->input.searching ? PLACE_INPUT : state_places(s);
     uint32_t first = s->prefix;
     s->prefix = 0;

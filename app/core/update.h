@@ -1,7 +1,8 @@
 /* update.h - the only place where the state changes: one event in, effects out. Pure.
  *
- * update.c dispatches; update_chat.c has the transcript and the line being typed, update_list.c the
- * lists (sessions, palette, help, tree), update_doc.c documents and citations. */
+ * update.c dispatches; update_chat.c has the transcript and the line being typed, update_ask.c a
+ * question on its way, update_list.c the lists (sessions, palette, help, tree), update_doc.c
+ * documents. */
 #ifndef CORE_UPDATE_H
 #define CORE_UPDATE_H
 
@@ -33,6 +34,10 @@ int update_command(struct update *u, const char *line,
 int update_send(struct update *u, const char *text, size_t n);
 int update_palette(struct update *u); /* opens it */
 int update_stop(struct update *u);
+int update_send_input(struct update *u);      /* Enter */
+int update_answer_event(struct update *u);    /* text, progress, done, failed */
+int update_take_back_queue(struct update *u); /* the queued question into the input */
+int update_choose(struct update *u, uint32_t key);
 void update_scroll(struct update *u, long rows);
 void update_show_end(struct update *u);
 int update_path(struct update *u); /* after a change of the tree */

@@ -120,81 +120,7 @@ static void find_words(struct update *u, int step) {
     state_notice(s, false, "\"%.60s\" is not in this session", words);
 }
 
-/* ---- asking -------------------------------------------------------------------------------------
- */
-
-static int attach_docs(struct app_state *s, struct chat_node *node, ox_err *err) {
-    size_t n = 0;
-    for (size_t i = 0; i < s->n_docs; i++)
-        n += s->doc[i].is_pending;
-    if (n == 0) return 0;
-    node->docs = ox_alloc(n, sizeof *node->docs, "documents of a question", err);
-    if (!node->docs) return OX_ENOMEM;
-    for (size_t i = 0; i < s->n_docs; i++)
-        if (s->doc[i].is_pending)
-            node->docs[node->n_docs++] = (struct chat_doc){
-                s->doc[i].d.id, 0, s->doc[i].d.n_bytes, ox_strdup(s->doc[i].d.name, "name", err)};
-    return 0;
-}
-
-static int add_answer(struct update *u, int64_t question, const char *seed) {
-    struct app_state *s = u->s;
-    struct chat_node node = {.id = chat_new_id(&s->chat),
-                             .parent = question,
-                             .role = OX_ROLE_ASSISTANT,
-                             .end = CHAT_OPEN};
-    node.created_us = (int64_t)(s->now * 1e6);
-    int64_t id = node.id;
-    int rc = chat_add(&s->chat, &node, u->err);
-    if (!rc) rc = update_path(u);
-    if (rc) return rc;
-    s->job = (struct job){.busy = BUSY_WAITING, .answer = id, .started = s->now};
-    for (size_t i = 0; i < s->n_docs; i++)
-        if (s->doc[i].is_pending) s->job.n_doc = i + 1, s->doc[i].is_pending = false;
-    s->chosen = SIZE_MAX;
-    s->find.is_on = false;
-    update_show_end(u);
-    return update_fx(u, FX_ASK, question, id, seed);
-}
-
-static int queue_question(struct update *u, const char *text, size_t n) {
-    struct buf *q = &u->s->queued;
-    int rc = q->n > 0 ? buf_putc(q, '\n', u->err) : 0;
-    return rc ? rc : buf_add(q, text, n, u->err);
-}
-
-int update_send(struct update *u, const char *text, size_t n) {
-    struct app_state *s = u->s;
-    if (state_is_busy(s)) return queue_question(u, text, n);
-    int64_t question = 0;
-    int rc;
-    if (s->editing) {
-        rc = chat_edit(&s->chat, s->editing, text, n, &question, u->err);
-        s->editing = 0;
-    } else {
-        struct chat_node node = {.id = chat_new_id(&s->chat),
-                                 .parent = s->chat.leaf,
-                                 .role = OX_ROLE_USER,
-                                 .end = CHAT_DONE,
-                                 .created_us = (int64_t)(s->now * 1e6),
-                                 .n_bytes = n};
-        question = node.id;
-        node.text = ox_memdup(text, n, "question", u->err);
-        rc = node.text ? attach_docs(s, &node, u->err) : OX_ENOMEM;
-        if (rc)
-            chat_node_deinit(&node);
-        else
-            rc = chat_add(&s->chat, &node, u->err);
-    }
-    return rc ? rc : add_answer(u, question, NULL);
-}
-
-int update_regen(struct update *u, int64_t question, const char *seed) {
-    if (state_is_busy(u->s)) state_notice(u->s, false, "Esc stops the answer first");
-    return question == 0 || state_is_busy(u->s) ? 0 : add_answer(u, question, seed);
-}
-
-static int send_input(struct update *u) {
+int update_send_input(struct update *u) {
     struct app_state *s = u->s;
     struct edit *e = &s->input;
     if (e->cursor > 0 && e->text.p[e->cursor - 1] == '\\' &&
@@ -216,8 +142,9 @@ static int send_input(struct update *u) {
         rc = update_command(u, buf_str(&text), &is_text);
         struct command_line line = {0};
         if (!rc && is_text) {
+            rc = update_fx(u, FX_DRAFT, 0, 0, buf_str(&text));
             command_parse(buf_str(&text), &line, NULL);
-            rc = update_send(u, line.rest, strlen(line.rest));
+            if (!rc) rc = update_send(u, line.rest, strlen(line.rest));
         }
         if (!rc) rc = edit_history_add(e, buf_str(&text), u->err);
         if (!rc) rc = update_fx(u, FX_HISTORY, 0, 0, buf_str(&text));
@@ -226,7 +153,8 @@ static int send_input(struct update *u) {
             if (!s->editing)
                 rc = edit_take(e, &text, u->err); /* /edit has put the question there */
         }
-        if (!rc) rc = update_fx(u, FX_DRAFT, 0, 0, "");
+        /* What was sent stays the draft until it is committed; a command leaves none. */
+        if (!rc && !is_text) rc = update_fx(u, FX_DRAFT, 0, 0, "");
     }
     buf_deinit(&text);
     return rc;
@@ -239,7 +167,7 @@ static size_t input_width(const struct app_state *s) {
     return s->pane.input.w > 2 ? (size_t)s->pane.input.w - 2 : 1;
 }
 
-static int take_back_queue(struct update *u) {
+int update_take_back_queue(struct update *u) {
     struct app_state *s = u->s;
     int rc = edit_set(&s->input, s->queued.p, s->queued.n, u->err);
     buf_cut(&s->queued, 0);
@@ -248,7 +176,7 @@ static int take_back_queue(struct update *u) {
 
 static int move_up(struct update *u) {
     struct app_state *s = u->s;
-    if (edit_is_empty(&s->input) && s->queued.n > 0) return take_back_queue(u);
+    if (edit_is_empty(&s->input) && s->queued.n > 0) return update_take_back_queue(u);
     if (!edit_move_row(&s->input, input_width(s), -1)) edit_history_move(&s->input, -1);
     return 0;
 }
@@ -348,7 +276,7 @@ static int input_key(struct update *u, enum request r, uint32_t key) {
     enum edit_op op = edit_op_of(r);
     if (op != EDIT_NONE) return edit_do(&s->input, op, u->err);
     switch ((int)r) {
-    case REQ_SEND: return send_input(u);
+    case REQ_SEND: return update_send_input(u);
     case REQ_UP: return move_up(u);
     case REQ_DOWN:
         if (!edit_move_row(&s->input, input_width(s), 1)) edit_history_move(&s->input, 1);
@@ -544,7 +472,9 @@ static int take_chat(struct update *u) {
     struct event *ev = u->ev;
     sheet_deinit(&s->sheet); /* before the tree it points into */
     chat_deinit(&s->chat);
-    state_drop_docs(s);
+    for (size_t i = 0; i < s->n_docs; i++)
+        s->doc[i].is_pending = ev->number == 1;
+    if (ev->number != 1) state_drop_docs(s); /* 1: they come along and wait for the question */
     s->chat = ev->chat.tree;
     ev->chat.tree = (struct chat){0};
     s->chat_id = ev->chat.id;
@@ -582,85 +512,6 @@ static void take_saved(struct update *u) {
     }
 }
 
-static int take_text(struct update *u) {
-    struct app_state *s = u->s;
-    struct chat_node *node = chat_find(&s->chat, s->job.answer);
-    if (!node || !state_is_busy(s)) return 0;
-    int rc = ox_grow(&node->text, &s->job.cap_text, node->n_bytes + u->ev->n + 1, 1, u->err);
-    if (rc) return rc;
-    memcpy(node->text + node->n_bytes, u->ev->text, u->ev->n);
-    node->n_bytes += u->ev->n;
-    node->text[node->n_bytes] = 0;
-    if (s->job.busy != BUSY_WRITING) s->job.first_token = s->now;
-    s->job.busy = BUSY_WRITING;
-    s->job.n_out += u->ev->number;
-    s->job.last_token = s->now;
-    if (s->follow) update_show_end(u);
-    return 0;
-}
-
-static void take_progress(struct update *u) {
-    struct app_state *s = u->s;
-    if (s->job.busy == BUSY_NONE) return;
-    if (s->job.busy == BUSY_WAITING)
-        eta_start(&s->job.eta, u->ev->number, s->now);
-    else
-        eta_add(&s->job.eta, u->ev->number, s->now);
-    s->job.busy = s->job.busy == BUSY_WRITING ? BUSY_WRITING : BUSY_READING;
-    s->job.plan = u->ev->plan;
-    s->job.n_done = u->ev->number;
-    s->job.n_prompt = u->ev->number2;
-}
-
-static void say_cost(struct app_state *s, const struct chat_ledger *l) {
-    char reused[SAY_BYTES], read[SAY_BYTES], time[SAY_BYTES];
-    size_t fresh = l->n_in > l->n_reused ? l->n_in - l->n_reused : 0;
-    if (l->load_s > 0 && l->n_reused > 0)
-        state_notice(s, false, "resumed %s tokens from saved state in %s%s",
-                     say_count(reused, l->n_reused), say_time(time, l->load_s),
-                     l->exact ? ", exact" : "");
-    else if (!s->notice.stays)
-        state_notice(s, false, "read %s, reused %s", say_count(read, fresh),
-                     say_count(reused, l->n_reused));
-    size_t used = l->n_in + l->n_out, before = s->n_used;
-    s->n_used = used;
-    if (s->model.trained && before <= s->model.trained && used > s->model.trained)
-        state_notice(s, false, "past %s: this model was trained to %s",
-                     say_short(reused, s->model.trained), say_count(read, s->model.trained));
-}
-
-static int finish(struct update *u, enum chat_end end) {
-    struct app_state *s = u->s;
-    struct chat_node *node = chat_find(&s->chat, s->job.answer);
-    if (node) {
-        node->end = end;
-        node->ledger = u->ev->ledger;
-        ox_free(node->tok);
-        node->tok = u->ev->tok.v;
-        node->n_tok = u->ev->tok.n;
-        u->ev->tok = (struct ox_tokens){0};
-    }
-    if (u->ev->kind == EV_DONE) say_cost(s, &u->ev->ledger);
-    s->job = (struct job){0};
-    if (s->follow) update_show_end(u);
-    int rc = update_fx(u, FX_BELL, 0, 0, NULL);
-    if (rc || s->queued.n == 0 || end == CHAT_FAILED) return rc;
-    struct buf next = s->queued;
-    s->queued = (struct buf){0};
-    rc = update_send(u, next.p, next.n);
-    buf_deinit(&next);
-    return rc;
-}
-
-static int take_failure(struct update *u) {
-    update_error(u, &u->ev->err);
-    if (!state_is_busy(u->s) || u->ev->flag) return 0; /* flag: not the answer, an effect failed */
-    if (u->s->queued.n > 0 && edit_is_empty(&u->s->input)) take_back_queue(u);
-    bool stopped = u->ev->err.code == OX_ECANCELLED;
-    if (stopped) u->s->error = (ox_err){0};
-    return finish(u, stopped ? CHAT_STOPPED : CHAT_FAILED);
-}
-
 static int take_paste(struct update *u) {
     struct app_state *s = u->s;
     if (state_places(s) == PLACE_LIST) return update_list_event(u);
@@ -689,10 +540,10 @@ int update_chat_event(struct update *u) {
     }
     case EV_HISTORY: return edit_history_add(&s->input, u->ev->text, u->err);
     case EV_SAVED: take_saved(u); return 0;
-    case EV_TEXT: return take_text(u);
-    case EV_PROGRESS: take_progress(u); return 0;
-    case EV_DONE: return finish(u, u->ev->end);
-    case EV_FAILED: return take_failure(u);
+    case EV_TEXT:
+    case EV_PROGRESS:
+    case EV_DONE:
+    case EV_FAILED: return update_answer_event(u);
     default: return 0;
     }
 }

@@ -140,15 +140,15 @@ static int add_doc(struct update *u) {
 }
 
 static void say_counted(struct app_state *s, const struct open_doc *d) {
-    char count[SAY_BYTES], limit[SAY_BYTES];
+    char count[SAY_BYTES];
     if (!d->is_pending) return;
     bool fits = s->model.limit == 0 || s->n_used + d->d.n_tokens + 2048 <= s->model.limit;
     if (fits)
         state_notice(s, false, "%s: %s tokens, fits (%uk)", d->d.name,
                      say_count(count, d->d.n_tokens), s->model.limit / 1024);
     else
-        state_notice(s, true, "%s: %s tokens do not fit (%s); try: oxbow summarize", d->d.name,
-                     say_count(count, d->d.n_tokens), say_short(limit, s->model.limit));
+        state_notice(s, false, "%s: %s tokens do not fit (%uk); try: oxbow summarize", d->d.name,
+                     say_count(count, d->d.n_tokens), s->model.limit / 1024);
 }
 
 int update_doc_event(struct update *u) {

@@ -72,6 +72,15 @@ static void play_tree(struct stage *st) {
     stage_keys(st, "t");
 }
 
+static void play_choice(struct stage *st) {
+    stage_harbour_doc(st);
+    st->s.doc[0].is_pending = true;
+    stage_keys(st, "'What changed for small boats?' Enter");
+    struct event ev = {.kind = EV_FAILED, .number = 1310, .number2 = 1};
+    ox_err_set(&ev.err, OX_EFIT, "does not fit: 64,798 tokens wanted, 63,488 free");
+    stage_event(st, ev);
+}
+
 static void play_error(struct stage *st) {
     stage_keys(st, "'/regne' Enter");
 }
@@ -86,6 +95,7 @@ static void test_screens__sizes(void **state) {
     at_all_sizes("cites", play_cites);
     at_all_sizes("tree", play_tree);
     at_all_sizes("error", play_error);
+    at_all_sizes("choice", play_choice);
 }
 
 /* No size is refused, none writes outside the frame (the sanitizer run looks). */
@@ -153,6 +163,23 @@ static void test_screens__follow_mode(void **state) {
     stage_close(&st);
 }
 
+/* A question that does not fit goes nowhere: the tree is as before, the words are in the input. */
+static void test_screens__choice_at_the_limit(void **state) {
+    struct stage st;
+    stage_open(&st, 100, 30);
+    play_choice(&st);
+    assert_int_equal(st.s.chat.n, 0);
+    assert_string_equal(buf_str(&st.s.input.text), "What changed for small boats?");
+    assert_true(st.s.doc[0].is_pending);
+    assert_true(stage_has(&st, "1  shorten: use lines 1-"));
+    effect_list_clear(&st.fx);
+    stage_keys(&st, "1");
+    assert_non_null(stage_effect(&st, FX_ASK));
+    assert_int_equal(st.s.chat.n, 2);
+    assert_true(st.s.chat.node[0].docs[0].to < st.s.doc[0].d.n_bytes);
+    stage_close(&st);
+}
+
 static void test_screens__hostile_text_is_shown_not_sent(void **state) {
     static const char *const hostile[] = {
         "\033]0;title\007",
@@ -200,6 +227,7 @@ int main(void) {
         cmocka_unit_test(test_screens__any_size),
         cmocka_unit_test(test_screens__top_line_stays_on_resize),
         cmocka_unit_test(test_screens__follow_mode),
+        cmocka_unit_test(test_screens__choice_at_the_limit),
         cmocka_unit_test(test_screens__hostile_text_is_shown_not_sent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

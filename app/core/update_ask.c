@@ -1,0 +1,255 @@
+/* update_ask.c - a question on its way: sent or queued, read, answered, refused with a choice. See
+ * update.h. */
+#include "app/core/update.h"
+
+#include "app/core/budget.h"
+#include "app/core/say.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* ---- sending ------------------------------------------------------------------------------------
+ */
+
+static int attach_docs(struct app_state *s, struct chat_node *node, ox_err *err) {
+    size_t n = 0;
+    for (size_t i = 0; i < s->n_docs; i++)
+        n += s->doc[i].is_pending;
+    if (n == 0) return 0;
+    node->docs = ox_alloc(n, sizeof *node->docs, "documents of a question", err);
+    if (!node->docs) return OX_ENOMEM;
+    for (size_t i = 0; i < s->n_docs; i++)
+        if (s->doc[i].is_pending) {
+            const struct open_doc *d = &s->doc[i];
+            size_t to =
+                d->part_lines && d->part_lines < d->n_lines ? d->line[d->part_lines] : d->d.n_bytes;
+            char *name = ox_strdup(d->d.name, "name", err);
+            if (!name) return OX_ENOMEM;
+            node->docs[node->n_docs++] = (struct chat_doc){d->d.id, 0, to, name};
+        }
+    return 0;
+}
+
+static int add_answer(struct update *u, int64_t question, const char *seed) {
+    struct app_state *s = u->s;
+    struct chat_node node = {.id = chat_new_id(&s->chat),
+                             .parent = question,
+                             .role = OX_ROLE_ASSISTANT,
+                             .end = CHAT_OPEN};
+    node.created_us = (int64_t)(s->now * 1e6);
+    int64_t id = node.id;
+    int rc = chat_add(&s->chat, &node, u->err);
+    if (!rc) rc = update_path(u);
+    if (rc) return rc;
+    s->job = (struct job){.busy = BUSY_WAITING, .answer = id, .started = s->now};
+    for (size_t i = 0; i < s->n_docs; i++)
+        if (s->doc[i].is_pending) s->job.n_doc = i + 1, s->doc[i].is_pending = false;
+    s->chosen = SIZE_MAX;
+    s->find.is_on = false;
+    update_show_end(u);
+    return update_fx(u, FX_ASK, question, id, seed);
+}
+
+static int queue_question(struct update *u, const char *text, size_t n) {
+    struct buf *q = &u->s->queued;
+    int rc = q->n > 0 ? buf_putc(q, '\n', u->err) : 0;
+    return rc ? rc : buf_add(q, text, n, u->err);
+}
+
+int update_send(struct update *u, const char *text, size_t n) {
+    struct app_state *s = u->s;
+    if (state_is_busy(s)) return queue_question(u, text, n);
+    int64_t question = 0;
+    int rc;
+    if (s->editing) {
+        rc = chat_edit(&s->chat, s->editing, text, n, &question, u->err);
+        s->editing = 0;
+    } else {
+        struct chat_node node = {.id = chat_new_id(&s->chat),
+                                 .parent = s->chat.leaf,
+                                 .role = OX_ROLE_USER,
+                                 .end = CHAT_DONE,
+                                 .created_us = (int64_t)(s->now * 1e6),
+                                 .n_bytes = n};
+        question = node.id;
+        node.text = ox_memdup(text, n, "question", u->err);
+        rc = node.text ? attach_docs(s, &node, u->err) : OX_ENOMEM;
+        if (rc)
+            chat_node_deinit(&node);
+        else
+            rc = chat_add(&s->chat, &node, u->err);
+    }
+    return rc ? rc : add_answer(u, question, NULL);
+}
+
+int update_regen(struct update *u, int64_t question, const char *seed) {
+    if (state_is_busy(u->s)) state_notice(u->s, false, "Esc stops the answer first");
+    return question == 0 || state_is_busy(u->s) ? 0 : add_answer(u, question, seed);
+}
+
+/* ---- the answer ---------------------------------------------------------------------------------
+ */
+
+static int take_text(struct update *u) {
+    struct app_state *s = u->s;
+    struct chat_node *node = chat_find(&s->chat, s->job.answer);
+    if (!node || !state_is_busy(s)) return 0;
+    int rc = ox_grow(&node->text, &s->job.cap_text, node->n_bytes + u->ev->n + 1, 1, u->err);
+    if (rc) return rc;
+    memcpy(node->text + node->n_bytes, u->ev->text, u->ev->n);
+    node->n_bytes += u->ev->n;
+    node->text[node->n_bytes] = 0;
+    if (s->job.busy != BUSY_WRITING) s->job.first_token = s->now;
+    s->job.busy = BUSY_WRITING;
+    s->job.n_out += u->ev->number;
+    s->job.last_token = s->now;
+    if (s->follow) update_show_end(u);
+    return 0;
+}
+
+static void take_progress(struct update *u) {
+    struct app_state *s = u->s;
+    if (s->job.busy == BUSY_NONE) return;
+    if (s->job.busy == BUSY_WAITING)
+        eta_start(&s->job.eta, u->ev->number, s->now);
+    else
+        eta_add(&s->job.eta, u->ev->number, s->now);
+    s->job.busy = s->job.busy == BUSY_WRITING ? BUSY_WRITING : BUSY_READING;
+    s->job.plan = u->ev->plan;
+    s->job.n_done = u->ev->number;
+    s->job.n_prompt = u->ev->number2;
+}
+
+static void say_cost(struct app_state *s, const struct chat_ledger *l) {
+    char reused[SAY_BYTES], read[SAY_BYTES], time[SAY_BYTES];
+    size_t fresh = l->n_in > l->n_reused ? l->n_in - l->n_reused : 0;
+    if (l->load_s > 0 && l->n_reused > 0)
+        state_notice(s, false, "resumed %s tokens from saved state in %s%s",
+                     say_count(reused, l->n_reused), say_time(time, l->load_s),
+                     l->exact ? ", exact" : "");
+    else if (!s->notice.stays)
+        state_notice(s, false, "read %s, reused %s", say_count(read, fresh),
+                     say_count(reused, l->n_reused));
+    size_t used = l->n_in + l->n_out, before = s->n_used;
+    s->n_used = used;
+    if (s->model.trained && before <= s->model.trained && used > s->model.trained)
+        state_notice(s, false, "past %s: this model was trained to %s",
+                     say_short(reused, s->model.trained), say_count(read, s->model.trained));
+}
+
+static int finish(struct update *u, enum chat_end end) {
+    struct app_state *s = u->s;
+    struct chat_node *node = chat_find(&s->chat, s->job.answer);
+    if (node) {
+        node->end = end;
+        node->ledger = u->ev->ledger;
+        ox_free(node->tok);
+        node->tok = u->ev->tok.v;
+        node->n_tok = u->ev->tok.n;
+        u->ev->tok = (struct ox_tokens){0};
+    }
+    if (u->ev->kind == EV_DONE) say_cost(s, &u->ev->ledger);
+    s->job = (struct job){0};
+    if (s->follow) update_show_end(u);
+    int rc = update_fx(u, FX_BELL, 0, 0, NULL);
+    if (rc || s->queued.n == 0 || end == CHAT_FAILED) return rc;
+    struct buf next = s->queued;
+    s->queued = (struct buf){0};
+    rc = update_send(u, next.p, next.n);
+    buf_deinit(&next);
+    return rc;
+}
+
+/* ---- a question that was not sent ---------------------------------------------------------------
+ */
+
+/* The tree as before Enter; the words go back to the input, the documents wait again. */
+static int take_back(struct update *u) {
+    struct app_state *s = u->s;
+    const struct chat_node *answer = chat_find(&s->chat, s->job.answer);
+    struct chat_node *q = answer ? chat_find(&s->chat, answer->parent) : NULL;
+    int rc = 0;
+    if (!q) return 0;
+    bool is_new = (size_t)(q - s->chat.node) + 2 == s->chat.n; /* else: another answer was wanted */
+    int64_t leaf = q->parent;
+    for (size_t i = 0; i < q->n_docs && is_new; i++)
+        for (size_t d = 0; d < s->n_docs; d++)
+            if (s->doc[d].d.id == q->docs[i].doc) s->doc[d].is_pending = true;
+    if (is_new && edit_is_empty(&s->input)) rc = edit_set(&s->input, q->text, q->n_bytes, u->err);
+    int64_t question = q->id;
+    chat_take_back(&s->chat, is_new ? question : s->job.answer);
+    s->chat.leaf = is_new ? leaf : chat_leaf_below(&s->chat, question);
+    s->job = (struct job){0};
+    if (!rc) rc = update_path(u);
+    update_show_end(u);
+    return rc;
+}
+
+static void add_choice(struct app_state *s, enum choice what, const char *words) {
+    size_t i = s->choice.n++;
+    s->choice.what[i] = what;
+    snprintf(s->choice.line[i], sizeof s->choice.line[i], "%s", words);
+}
+
+static void offer_choice(struct app_state *s, size_t over) {
+    char words[120];
+    s->choice.n = 0;
+    s->choice.over = over;
+    const struct open_doc *longest = NULL;
+    for (size_t i = 0; i < s->n_docs; i++)
+        if (s->doc[i].is_pending && (!longest || s->doc[i].d.n_tokens > longest->d.n_tokens))
+            longest = &s->doc[i], s->choice.doc = i;
+    if (longest && longest->d.n_tokens > over) {
+        s->choice.lines = budget_lines(longest->n_lines, longest->d.n_tokens, over);
+        snprintf(words, sizeof words, "shorten: use lines 1-%zu of [%zu]", s->choice.lines,
+                 s->choice.doc + 1);
+        add_choice(s, CHOICE_SHORTEN, words);
+    }
+    if (s->sheet.n > 0 && s->n_docs > 0)
+        add_choice(s, CHOICE_AFRESH, "new session with the documents only");
+    else if (s->sheet.n > 0)
+        add_choice(s, CHOICE_AFRESH, "new session with this question");
+    add_choice(s, CHOICE_DRAFT, "back to the draft (kept)");
+    s->error = (ox_err){0}; /* the first row says the same */
+    s->overlay = OVERLAY_CHOICE;
+}
+
+int update_choose(struct update *u, uint32_t key) {
+    struct app_state *s = u->s;
+    if (key < '1' || key >= '1' + s->choice.n) return 0;
+    s->overlay = OVERLAY_NONE;
+    s->error = (ox_err){0};
+    s->focus = FOCUS_INPUT;
+    switch (s->choice.what[key - '1']) {
+    case CHOICE_SHORTEN:
+        s->doc[s->choice.doc].part_lines = s->choice.lines;
+        return update_send_input(u);
+    case CHOICE_AFRESH: return update_fx(u, FX_NEW, 1, 0, NULL);
+    case CHOICE_NONE:
+    case CHOICE_DRAFT: break;
+    }
+    return 0;
+}
+
+static int take_failure(struct update *u) {
+    struct app_state *s = u->s;
+    update_error(u, &u->ev->err);
+    if (!state_is_busy(s) || u->ev->flag) return 0; /* flag: not the answer, an effect failed */
+    if (s->queued.n > 0 && edit_is_empty(&s->input)) update_take_back_queue(u);
+    bool stopped = u->ev->err.code == OX_ECANCELLED;
+    if (stopped) s->error = (ox_err){0};
+    if (u->ev->number2 == 0) return finish(u, stopped ? CHAT_STOPPED : CHAT_FAILED);
+    int rc = take_back(u);
+    if (u->ev->err.code == OX_EFIT && u->ev->number > 0) offer_choice(s, u->ev->number);
+    return rc;
+}
+
+int update_answer_event(struct update *u) {
+    switch ((int)u->ev->kind) {
+    case EV_TEXT: return take_text(u);
+    case EV_PROGRESS: take_progress(u); return 0;
+    case EV_DONE: return finish(u, u->ev->end);
+    case EV_FAILED: return take_failure(u);
+    default: return 0;
+    }
+}

@@ -11,15 +11,17 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-/* A slice stops after 7 ms: writing the index at its end takes about as long again in the worst
- * case (docs/PERF.md, import). */
-enum { SLICE_US = 7000 };
+/* A slice takes in text for a while and then commits, which writes the index and costs about twice
+ * as much again. How long "a while" may be is learned from the slice before: slow disks get smaller
+ * ones. */
+enum { SLICE_US = 14000, FIRST_US = 2000, LEAST_US = 200, MOST_US = 7000 };
 static const int64_t DOC_LOCKS = (int64_t)1
                                  << 40; /* bytes of the lock file behind those of chats */
 
 struct doc_import { /* a text on its way in */
     struct doc_import *next;
     int64_t id, seq;
+    int64_t take_us; /* of a slice, before its commit */
     char *text;
     size_t n;
     size_t *pages, n_pages;
@@ -62,6 +64,7 @@ static struct doc_import *new_import(const struct store_doc *d, ox_err *err) {
     struct doc_import *w = ox_alloc(1, sizeof *w, "document import", err);
     if (!w) return NULL;
     w->n = d->n_bytes;
+    w->take_us = FIRST_US;
     w->n_pages = d->n_pages;
     w->text = ox_memdup(d->text, d->n_bytes, "document text", err);
     if (w->text && d->n_pages)
@@ -228,7 +231,7 @@ static int set_ready(store *st, int64_t id, ox_err *err) {
 }
 
 static int read_slice(store *st, struct doc_import *w, bool *is_last, ox_err *err) {
-    int64_t end = db_clock_us() + SLICE_US;
+    int64_t end = db_clock_us() + w->take_us;
     int rc = 0;
     *is_last = false;
     while (!rc && db_clock_us() < end) {
@@ -250,6 +253,12 @@ static int read_ready(store *st, int64_t id, bool *ready, ox_err *err) {
     return rc == OX_ENOTFOUND ? ox_err_set(err, rc, "no document %lld", (long long)id) : rc;
 }
 
+static void adapt_slice(struct doc_import *w, int64_t took_us) {
+    w->take_us = took_us > 0 ? w->take_us * SLICE_US / took_us : MOST_US;
+    if (w->take_us < LEAST_US) w->take_us = LEAST_US;
+    if (w->take_us > MOST_US) w->take_us = MOST_US;
+}
+
 int store_doc_step(store *st, int64_t id, bool *ready, size_t *done_bytes, ox_err *err) {
     struct doc_import *w = find_import(st, id);
     *ready = false;
@@ -260,12 +269,14 @@ int store_doc_step(store *st, int64_t id, bool *ready, size_t *done_bytes, ox_er
     int rc = store_step_begin(st, true, &own, err);
     if (rc == OX_EBUSY) return 0;
     if (rc) return ox_err_wrap(err, rc, "read in document");
+    int64_t from = db_clock_us();
     rc = store_step_end(st, own, read_slice(st, w, &is_last, err), err);
     if (rc) {
         w->walk = walk;
         w->seq = seq;
         return rc == OX_EBUSY ? 0 : ox_err_wrap(err, rc, "read in document");
     }
+    adapt_slice(w, db_clock_us() - from);
     if (done_bytes) *done_bytes = w->walk.last.to;
     if (is_last) drop_import(st, id);
     *ready = is_last;

@@ -357,6 +357,7 @@ int talk_answer(struct talk *t, const struct talk_watch *watch, ox_err *err) {
     t->signo = turn_signal();
     if (last.kind == NEWS_DONE) {
         t->ledger = last.ledger;
+        t->plan = last.plan;
         t->end = rc ? CHAT_STOPPED : last.end; /* rc: the watcher gave up */
     } else if (rc == OX_ECANCELLED) {
         t->end = CHAT_STOPPED;
@@ -367,6 +368,14 @@ int talk_answer(struct talk *t, const struct talk_watch *watch, ox_err *err) {
     save_part(t, &s.save, s.node, true);
     save_finish(t, answer);
     return rc ? rc : closed;
+}
+
+int talk_resumed(const struct talk *t, struct buf *out, ox_err *err) {
+    char n[SAY_BYTES], took[SAY_BYTES];
+    if (!t->plan.restored) return 0;
+    return buf_printf(out, err, "resumed %s tokens from saved state in %s%s",
+                      say_count(n, t->plan.restored), say_time(took, t->ledger.load_s),
+                      t->ledger.exact ? ", exact" : "");
 }
 
 size_t talk_used(const struct talk *t) {

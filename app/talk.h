@@ -40,7 +40,7 @@ struct talk { /* {0} is empty; talk_deinit in every case */
     size_t n_docs, cap_docs;
     /* between plan and answer */
     struct prompt prompt;
-    struct ox_plan plan;
+    struct ox_plan plan; /* after the answer: what really came from where */
     size_t n_prompt;
     struct buf question; /* of the message to add; none: answer the leaf again */
     bool has_question;
@@ -83,6 +83,8 @@ struct talk_watch {
  * is the result. */
 int talk_answer(struct talk *t, const struct talk_watch *watch, ox_err *err);
 
+/* "resumed 61,204 tokens from saved state in 3.1 s, exact"; nothing if none came from there. */
+int talk_resumed(const struct talk *t, struct buf *out, ox_err *err);
 size_t talk_used(const struct talk *t); /* tokens of the context after the last answer */
 /* n-th message of the path, counted from 1; 0: the last answer. NULL: none. Borrowed. */
 const struct chat_node *talk_message(const struct talk *t, size_t n);

@@ -165,6 +165,9 @@ static int answer(struct ask *a, ox_err *err) {
     int end = a->json || a->out.raw ? 0 : output_end_line(&a->out, rc ? NULL : err);
     if (!rc) rc = a->json ? print_json(a, err) : end;
     if (!rc && !a->json && flags_has(&a->c->flags, "--cite")) rc = print_citations(a, err);
+    struct buf resumed = {0};
+    if (!rc && talk_resumed(t, &resumed, NULL) == 0) notice(a, buf_str(&resumed));
+    buf_deinit(&resumed);
     if (!rc && t->end == CHAT_LENGTH) notice(a, "stopped at the length limit; -n N allows more");
     if (!rc && t->end == CHAT_STOPPED) {
         notice(a, "stopped");

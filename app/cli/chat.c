@@ -61,6 +61,9 @@ static int run_plain(struct cli *c, ox_err *err) {
     p.edits = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && !bare;
     if (!rc) rc = output_open(&where, &p.out, err);
     if (!rc) rc = start(c, &p, &in, err);
+    if (!rc && !c->is_named && !c->conf.plain && bare)
+        plain_note(&p, "plain lines: this terminal (TERM=%.40s) does not move its cursor",
+                   c->conf.term);
     if (!rc) rc = plain_run(&p, buf_str(&in.prompt), err);
     if (p.out.is_closed)
         c->status = 141;

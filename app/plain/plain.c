@@ -90,6 +90,9 @@ static void say_meter(struct plain *p) {
     const struct talk *t = &p->talk;
     char used[SAY_BYTES], limit[SAY_BYTES], reused[SAY_BYTES], read[SAY_BYTES];
     size_t now = talk_used(t), n_read = t->ledger.n_in - t->ledger.n_reused;
+    struct buf resumed = {0};
+    if (talk_resumed(t, &resumed, NULL) == 0 && resumed.n) plain_note(p, "%s", buf_str(&resumed));
+    buf_deinit(&resumed);
     double rate = t->ledger.decode_s > 0 ? (double)t->ledger.n_out / t->ledger.decode_s : 0;
     plain_note(p, "%s/%s   %s reused, %s read%s   %.1f tok/s", say_short(used, now),
                say_limit(limit, t->info->max_tokens), say_count(reused, t->ledger.n_reused),

@@ -118,6 +118,7 @@ struct ox_sync_opts {
 int  ox_engine_open(const struct ox_engine_opts *opts, ox_engine **out, ox_err *err);
 void ox_engine_close(ox_engine *e); /* NULL is fine; sessions first */
 const struct ox_info *ox_engine_info(const ox_engine *e); /* [any] */
+const char *ox_backends(void); /* [any] those built in: "cpu" or "cpu, cuda" */
 
 /* [any] Appends the ids of n bytes of user or document text; no added token is recognised in it.
  * Ill-formed UTF-8 becomes U+FFFD. On an error `out` is as it was. */

@@ -146,6 +146,10 @@ void ox_engine_close(ox_engine *e) {
     ox_free(e);
 }
 
+const char *ox_backends(void) {
+    return "none: scripted";
+}
+
 const struct ox_info *ox_engine_info(const ox_engine *e) {
     return &e->info;
 }

@@ -90,8 +90,8 @@ int help_version(ox_err *err) {
     struct buf libraries = {0};
     int rc = version_core(&libraries, err);
     if (!rc)
-        printf("oxbow %s (%s)\nsqlite %s, %s\n", OXBOW_VERSION, OXBOW_COMMIT,
-               store_sqlite_version(), buf_str(&libraries));
+        printf("oxbow %s (%s)\nbackends: %s\nsqlite %s, %s\n", OXBOW_VERSION, OXBOW_COMMIT,
+               ox_backends(), store_sqlite_version(), buf_str(&libraries));
     buf_deinit(&libraries);
     if (rc) return rc;
     return fflush(stdout) ? ox_err_set(err, OX_EIO, "cannot write the version to stdout") : 0;

@@ -163,5 +163,5 @@ head -n 4 "$tmp/out" | grep -q 'oxbow  ' || fail "--help begins with examples"
 run "$fake" ask -h
 out_has "--repeat-penalty X" "ask -h"
 run "$fake" -V
-out_has "oxbow 0." "-V"; out_has "sqlite 3." "-V"; out_has "pcre2 10." "-V"
+out_has "oxbow 0." "-V"; out_has "backends: " "-V"; out_has "sqlite 3." "-V"; out_has "pcre2 10." "-V"
 done_testing

@@ -71,7 +71,7 @@ static int add_quote(const struct cited_list *l, const struct cited *c, struct b
 }
 
 static int add_place(const struct cited *c, struct buf *out, ox_err *err) {
-    int rc = text_show(out, buf_str(&c->doc->name), c->doc->name.n, TEXT_LINE, err);
+    int rc = text_show(out, buf_str(&c->doc->name), c->doc->n_base, TEXT_LINE, err);
     if (!rc) rc = buf_printf(out, err, ":%zu", c->line_from);
     if (!rc && c->line_to > c->line_from) rc = buf_printf(out, err, "-%zu", c->line_to);
     if (!rc)
@@ -104,7 +104,7 @@ int cited_json(const struct cited_list *l, struct buf *out, ox_err *err) {
         if (!rc)
             rc = buf_printf(out, err, ",\"verdict\":\"%s\"", cite_verdict_name(c->cite.verdict));
         if (!rc && c->doc) rc = buf_puts(out, ",\"document\":", err);
-        if (!rc && c->doc) rc = text_json(out, buf_str(&c->doc->name), c->doc->name.n, err);
+        if (!rc && c->doc) rc = text_json(out, buf_str(&c->doc->name), c->doc->n_base, err);
         if (!rc && c->doc)
             rc = buf_printf(
                 out, err,

@@ -54,16 +54,11 @@ struct range {
     size_t from, to; /* to 0: to the end */
 };
 
-/* "FILE:12-40", "FILE:12", "FILE:12-", "FILE:p3-9" - unless a file has this very name. */
-static size_t split_spec(const char *spec, struct range *r) {
-    struct stat st;
-    const char *colon = strrchr(spec, ':');
-    *r = (struct range){0, 0, 0};
-    if (!colon || colon == spec || stat(spec, &st) == 0) return strlen(spec);
-    const char *p = colon + 1;
+/* "12-40", "12", "12-", "p3-9"; false if it is something else. */
+static bool parse_range(const char *p, struct range *r) {
     char unit = *p == 'p' ? 'p' : 'l', *end;
     if (unit == 'p') p++;
-    if (*p < '0' || *p > '9') return strlen(spec);
+    if (*p < '0' || *p > '9') return false;
     r->from = strtoul(p, &end, 10);
     r->to = r->from;
     if (*end == '-') {
@@ -71,12 +66,20 @@ static size_t split_spec(const char *spec, struct range *r) {
         r->to = *p ? strtoul(p, &end, 10) : 0;
         if (!*p) end = (char *)(uintptr_t)p;
     }
-    if (*end) {
-        *r = (struct range){0, 0, 0};
-        return strlen(spec);
-    }
+    if (*end || (*p && (*p < '0' || *p > '9'))) return false;
     r->unit = unit;
-    return (size_t)(colon - spec);
+    return true;
+}
+
+/* Bytes of the path: all, if a file has this very name or no range follows. */
+static size_t split_spec(const char *spec, struct range *r) {
+    struct stat st;
+    const char *colon = strrchr(spec, ':');
+    *r = (struct range){0, 0, 0};
+    if (!colon || colon == spec || stat(spec, &st) == 0) return strlen(spec);
+    if (parse_range(colon + 1, r)) return (size_t)(colon - spec);
+    *r = (struct range){0, 0, 0};
+    return strlen(spec);
 }
 
 static int open_file(const char *path, uint64_t *size, ox_err *err) {
@@ -295,6 +298,7 @@ int ingest_open(const char *spec, const struct ingest_opts *opts, struct ingest 
     if (!rc)
         rc = is_stdin ? buf_puts(&in.name, "stdin", err)
                       : buf_printf(&in.name, err, "%s%s", base, spec + n_path);
+    in.n_base = in.name.n - (is_stdin ? 0 : strlen(spec + n_path));
     int fd = is_stdin ? STDIN_FILENO : rc ? -1 : open_file(buf_str(&in.path), &size, err);
     if (fd < 0) rc = rc ? rc : fd;
     if (!rc && size > INGEST_MAX_BYTES) rc = too_large(err, buf_str(&in.path), size);
@@ -315,6 +319,7 @@ int ingest_bytes(struct buf *raw, const char *name, const struct ingest_opts *op
     *raw = (struct buf){0};
     int rc = buf_puts(&in.path, "-", err);
     if (!rc) rc = buf_puts(&in.name, name, err);
+    in.n_base = in.name.n;
     if (!rc) rc = finish(&in, (struct range){0, 0, 0}, opts, err);
     if (!rc) {
         *out = in;
@@ -322,6 +327,15 @@ int ingest_bytes(struct buf *raw, const char *name, const struct ingest_opts *op
     }
     ingest_deinit(&in);
     return rc ? ox_err_wrap(err, rc, "read stdin") : 0;
+}
+
+int ingest_part(struct ingest *in, const char *range, ox_err *err) {
+    struct range r = {0, 0, 0};
+    if (range[0] && !parse_range(range, &r)) {
+        ox_err_set(err, OX_EUSAGE, "\"%.40s\" is no range", range);
+        return ox_err_fix(err, "FROM-TO takes lines, pFROM-TO pages");
+    }
+    return pick(in, r, err);
 }
 
 void ingest_deinit(struct ingest *in) {

@@ -21,6 +21,7 @@ struct ingest {             /* {0} is empty */
     enum charset charset;
     struct charset_stats stats;
     struct buf name; /* for people: last part of the path with its range, unfiltered */
+    size_t n_base;   /* bytes of name without the range */
     struct buf path; /* as given, without the range; "-" for stdin */
     struct buf raw;  /* the bytes as read, for their hash */
 };
@@ -39,6 +40,8 @@ int ingest_read(int fd, int stop_fd, const char *name, struct buf *out, ox_err *
 /* Bytes that were read elsewhere (stdin that turned out long); raw is taken over. */
 int ingest_bytes(struct buf *raw, const char *name, const struct ingest_opts *opts,
                  struct ingest *out, ox_err *err);
+/* Takes another part of a text that is there: "397-420", "p3-4", "" for all of it. */
+int ingest_part(struct ingest *in, const char *range, ox_err *err);
 void ingest_deinit(struct ingest *in);
 
 #endif

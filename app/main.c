@@ -11,7 +11,7 @@
 
 /* clang-format off */
 static const struct verb *const verbs[] = {
-    &verb_ask,    &verb_chat,   &verb_summarize, &verb_sessions, &verb_show,  &verb_search,
+    &verb_ask,    &verb_chat,   &verb_summarize, &verb_sessions, &verb_show,  &verb_search,  &verb_docs,
     &verb_export, &verb_import, &verb_rename,    &verb_fork,     &verb_rm,    &verb_states,
     &verb_doctor, &verb_model,  &verb_completion, NULL,
 };

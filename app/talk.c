@@ -90,6 +90,7 @@ int talk_add(struct talk *t, struct ingest *in, ox_err *err) {
                          .first_line = in->first_line,
                          .n_lines = in->stats.n_lines,
                          .charset = in->charset,
+                         .n_base = in->n_base,
                          .is_waiting = true};
     int rc = ox_grow(&t->doc, &t->cap_docs, t->n_docs + 1, sizeof *t->doc, err);
     if (!rc) rc = buf_add(&d.name, buf_str(&in->name), in->name.n, err);

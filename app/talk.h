@@ -18,6 +18,7 @@
 struct talk_doc {                /* a document, or the part of one, that this conversation knows */
     int64_t id;                  /* of the store; negative: not saved */
     struct buf name, path, text; /* text: of the part only */
+    size_t n_base;               /* bytes of name without a range */
     uint64_t from, to;           /* the part, in bytes of the whole document */
     size_t first_line, n_lines;  /* of the part in the file; lines of the whole file */
     enum charset charset;

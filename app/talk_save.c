@@ -81,7 +81,9 @@ int save_tokens(struct talk *t, ox_err *err) {
  * ------------------------------------------------------------------------------------- */
 
 static int store_whole(struct talk *t, const struct ingest *in, int64_t *id, ox_err *err) {
-    const struct store_doc row = {.name = buf_str(&in->name),
+    char *name = ox_memdup(buf_str(&in->name), in->n_base, "a name", err);
+    if (!name) return OX_ENOMEM;
+    const struct store_doc row = {.name = name,
                                   .text = in->text.p,
                                   .n_bytes = in->text.n,
                                   .n_lines = in->stats.n_lines,
@@ -102,6 +104,7 @@ static int store_whole(struct talk *t, const struct ingest *in, int64_t *id, ox_
     }
     while (!rc && !ready)
         rc = store_doc_step(t->st, *id, &ready, NULL, err);
+    ox_free(name);
     return rc;
 }
 
@@ -135,6 +138,7 @@ static int take_name(void *user, const struct store_doc *row, ox_err *err) {
     d->n_lines = row->n_lines;
     d->charset = charset_find(row->encoding);
     int rc = buf_puts(&d->name, row->name, err);
+    d->n_base = d->name.n;
     return rc ? rc : buf_puts(&d->path, row->source_path ? row->source_path : row->name, err);
 }
 

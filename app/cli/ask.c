@@ -223,7 +223,7 @@ const struct verb verb_ask = {
     .name = "ask",
     .args = "PROMPT",
     .brief = "one answer on stdout",
-    .flags = "-f -s -p -n -o --force --cite --raw --json --dry-run --think --no-think " FLAGS_MODEL
+    .flags = "-f --encoding -s -p -n -o --force --cite --raw --json --dry-run --think --no-think " FLAGS_MODEL
         FLAGS_SAMPLING FLAGS_STORE FLAGS_ALWAYS,
     .examples = "oxbow ask \"Why is the sky blue?\"\n"
                 "oxbow ask -f act.txt \"Who signed it?\"\ta question about a file\n"

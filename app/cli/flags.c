@@ -41,6 +41,8 @@ const struct flag flag_table[] = {
     {"--parts", NULL,        FLAG_NEEDS, "N",      NULL,             NULL,  "at least so many parts, about"},
     {"--restart", NULL,      FLAG_NONE,  NULL,     NULL,             NULL,  "use nothing that an earlier run kept"},
     {"--encoding", NULL,     FLAG_NEEDS, "NAME",   NULL,             NULL,  "utf-8, utf-16le, utf-16be, windows-1252"},
+    {"--kind", NULL,         FLAG_NEEDS, "KIND",   NULL,             NULL,  "read it as text, markdown, html or source"},
+    {"--follow", NULL,       FLAG_NONE,  NULL,     NULL,             NULL,  "the file has grown: go on from what is kept of it"},
     {"--raw", NULL,          FLAG_NONE,  NULL,     NULL,             NULL,  "model bytes unfiltered; not to a terminal"},
     {"--color", NULL,        FLAG_NEEDS, "WHEN",   "color",          NULL,  "auto, always, never"},
     {"--no-mouse", NULL,     FLAG_NONE,  NULL,     "mouse",          "off", "leave the mouse to the terminal"},

@@ -2,6 +2,7 @@
 #include "app/cli/input.h"
 
 #include "app/core/text.h"
+#include "app/kept.h"
 #include "app/signals.h"
 
 #include <string.h>
@@ -18,10 +19,17 @@ static int add_doc(struct input *in, struct ingest *doc, ox_err *err) {
     return 0;
 }
 
-static int add_file(struct input *in, const char *spec, int stop_fd, ox_err *err) {
+/* A file, or a document of the database by its id. */
+static int add_file(const struct cli *c, struct input *in, const char *spec, int stop_fd,
+                    ox_err *err) {
     struct ingest doc = {0};
-    const struct ingest_opts opts = {.stop_fd = stop_fd};
-    int rc = ingest_open(spec, &opts, &doc, err);
+    store *st = NULL;
+    const struct ingest_opts opts = {.encoding = flags_get(&c->flags, "--encoding"),
+                                     .stop_fd = stop_fd};
+    if (kept_is_id(spec) && c->conf.save && access(c->conf.db, F_OK) == 0)
+        store_open(c->conf.db, true, &st, NULL);
+    int rc = kept_or_file(st, spec, &opts, &doc, err);
+    store_close(st);
     return rc ? rc : add_doc(in, &doc, err);
 }
 
@@ -68,11 +76,13 @@ static void trim_end(struct buf *b) {
 
 /* stdin that nobody named: a document if it is long, else words before the argument; with no words
  * it is the prompt itself, however long. */
-static int read_stdin(struct input *in, const struct buf *words, enum input_stdin how, int stop_fd,
-                      ox_err *err) {
+static int read_stdin(const struct cli *c, struct input *in, const struct buf *words,
+                      enum input_stdin how, ox_err *err) {
+    int stop_fd = signals_fd();
     struct buf raw = {0};
     struct ingest doc = {0};
-    const struct ingest_opts opts = {.stop_fd = stop_fd};
+    const struct ingest_opts opts = {.encoding = flags_get(&c->flags, "--encoding"),
+                                     .stop_fd = stop_fd};
     int rc = ingest_read(STDIN_FILENO, stop_fd, "stdin", &raw, err);
     bool is_blank = !rc && strspn(buf_str(&raw), " \t\r\n") == raw.n;
     if (rc || is_blank) {
@@ -108,9 +118,9 @@ int input_read(const struct cli *c, enum input_stdin how, struct input *out, ox_
         named_stdin = true;
     }
     for (size_t i = 0; !rc && (file = flags_nth(&c->flags, "-f", i)); i++)
-        rc = add_file(&in, file, signals_fd(), err);
+        rc = add_file(c, &in, file, signals_fd(), err);
     if (!rc && how != INPUT_LEAVE && !named_stdin && !isatty(STDIN_FILENO))
-        rc = read_stdin(&in, &words, how, signals_fd(), err);
+        rc = read_stdin(c, &in, &words, how, err);
     if (!rc && words.n)
         rc = buf_printf(&in.prompt, err, "%s%s", in.prompt.n ? "\n\n" : "", buf_str(&words));
     buf_deinit(&words);

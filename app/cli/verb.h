@@ -35,7 +35,7 @@ struct verb {
 
 extern const struct verb verb_ask, verb_chat, verb_completion, verb_doctor, verb_export, verb_fork,
     verb_import, verb_model, verb_rename, verb_rm, verb_search, verb_sessions, verb_show,
-    verb_states, verb_summarize;
+    verb_states, verb_summarize, verb_docs;
 
 /* Nearest name in the table, or NULL. */
 const struct verb *verb_find(const struct verb *const *verbs, const char *name);

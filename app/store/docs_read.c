@@ -11,8 +11,8 @@
     "d.encoding, "                                                                                 \
     "d.converter, d.source_path, d.ready, d.added_us, coalesce((SELECT length(t.ids) / 4 FROM "    \
     "doc_tokens "                                                                                  \
-    "t WHERE t.doc_id = d.id AND t.vocab_id = :vocab AND t.byte_start = 0 AND t.byte_end = "       \
-    "d.n_bytes), 0)"                                                                               \
+    "t WHERE t.doc_id = d.id AND (:vocab = 0 OR t.vocab_id = :vocab) AND t.byte_start = 0 AND "    \
+    "t.byte_end = d.n_bytes), 0)"                                                                  \
     " FROM document d "
 
 static int read_docs(struct query *q, int (*each)(void *user, const struct store_doc *row),

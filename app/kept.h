@@ -1,0 +1,20 @@
+/* kept.h - a document of the database in the place of a file: "d7c1", "d7c1:397-420", "d7c1:p3".
+ * What a search found becomes a part of a prompt this way. A file of that very name wins. UI
+ * thread. */
+#ifndef KEPT_H
+#define KEPT_H
+
+#include "app/ingest.h"
+#include "app/store/docs.h"
+
+/* Could this name a document of the database: 4 to 16 hex digits, perhaps with a range? */
+bool kept_is_id(const char *spec);
+/* OX_ENOTFOUND; OX_EUSAGE: two documents begin so, or a range outside. */
+int kept_open(store *st, const char *spec, struct ingest *out, ox_err *err);
+/* The file, else the document of the database (st may be NULL). */
+int kept_or_file(store *st, const char *spec, const struct ingest_opts *opts, struct ingest *out,
+                 ox_err *err);
+/* Its id and the range behind the colon ("" if there is none), for a name that may hold colons. */
+int kept_find(store *st, const char *spec, int64_t *id, const char **range, ox_err *err);
+
+#endif

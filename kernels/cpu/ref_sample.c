@@ -30,11 +30,10 @@ static int64_t collect(const float *logits, int64_t V, const struct kn_sample *h
     for (int64_t id = 0; id < limit; id++) {
         float z = logits[id];
         if (mark[id] > 0.0) z = z > 0.0f ? z / how->repeat : z * how->repeat;
-        mark[id] = 0.0;
-        if (z > -INFINITY)
-            out[n++] = (struct ref_candidate){z, (int32_t)id}; /* drops NaN as well */
+        if (z > -INFINITY) out[n++] = (struct ref_candidate){z, (int32_t)id}; /* drops NaN too */
     }
-    memset(mark, 0, (size_t)V * sizeof *mark);
+    for (int32_t i = 0; has_penalty && i < how->n_seen; i++)
+        if (how->seen[i] >= 0 && how->seen[i] < V) mark[how->seen[i]] = 0.0;
     return n;
 }
 
@@ -117,11 +116,25 @@ static int64_t keep_top_p(struct ref_candidate *c, int64_t n, float top_p) {
     return n - from;
 }
 
+/* Drops what cannot count: below e^-104 of the largest an f32 probability is 0. Under top-p
+ * everything below e^-46 as well: all 10^5 ids together are 10^-15, where the comparison rounds to
+ * 10^-9. Spares most of the exponentials at low temperatures. */
+static int64_t drop_negligible(struct ref_candidate *c, int64_t n, bool has_top_p) {
+    float max = -INFINITY;
+    for (int64_t i = 0; i < n; i++)
+        if (c[i].p > max) max = c[i].p;
+    float least = max - (has_top_p ? 46.0f : 104.0f);
+    int64_t kept = 0;
+    for (int64_t i = 0; i < n; i++)
+        if (c[i].p >= least) c[kept++] = c[i];
+    return kept;
+}
+
 /* Values become probabilities; those too small for an f32 are dropped. */
 static int64_t softmax(struct ref_candidate *c, int64_t n) {
     float max = -INFINITY;
     for (int64_t i = 0; i < n; i++)
-        max = fmaxf(max, c[i].p);
+        if (c[i].p > max) max = c[i].p;
     double total = 0.0;
     for (int64_t i = 0; i < n; i++)
         total += (double)(c[i].p = expf(c[i].p - max));
@@ -137,7 +150,8 @@ static int64_t keep_min_p(struct ref_candidate *c, int64_t n, float min_p) {
     if (!(min_p > 0.0f)) return n;
     float max = 0.0f;
     for (int64_t i = 0; i < n; i++)
-        max = fmaxf(max, c[i].p); /* a common factor does not matter: no need to renormalise */
+        if (c[i].p > max)
+            max = c[i].p; /* a common factor does not matter: no need to renormalise */
     int64_t kept = 0;
     for (int64_t i = 0; i < n; i++)
         if (c[i].p >= min_p * max) swap(c, i, kept++);
@@ -150,6 +164,7 @@ int64_t ref_sample_probs(const float *logits, int64_t V, const struct kn_sample 
     for (int64_t i = 0; i < n; i++)
         work[i].p /= how->temperature;
     n = keep_top_k(work, n, how->top_k);
+    n = drop_negligible(work, n, how->top_p < 1.0f);
     n = softmax(work, n);
     n = keep_top_p(work, n, how->top_p);
     n = keep_min_p(work, n, how->min_p);
@@ -161,6 +176,14 @@ int64_t ref_sample_probs(const float *logits, int64_t V, const struct kn_sample 
     return n;
 }
 
+enum { FEW_KEPT = 256 }; /* so few are sorted; else all ids are walked */
+
+static void sort_by_id(struct ref_candidate *c, int64_t n) {
+    for (int64_t i = 1; i < n; i++)
+        for (int64_t k = i; k > 0 && c[k - 1].id > c[k].id; k--)
+            swap(c, k - 1, k);
+}
+
 int32_t ref_draw(const float *logits, int64_t V, const struct kn_sample *how, double *p,
                  struct ref_candidate *work) {
     if (!(how->temperature > 0.0f)) {
@@ -169,10 +192,13 @@ int32_t ref_draw(const float *logits, int64_t V, const struct kn_sample *how, do
             if (work[i].p > work[best].p) best = i; /* rising ids: the lowest of equals wins */
         return n ? work[best].id : 0;
     }
-    if (ref_sample_probs(logits, V, how, p, work) == 0) return 0;
+    int64_t n = ref_sample_probs(logits, V, how, p, work);
+    if (n == 0) return 0;
     double u = ref_random(how->seed, how->position), sum = 0.0;
     int32_t last = 0;
-    for (int64_t id = 0; id < V; id++) {
+    if (n <= FEW_KEPT) sort_by_id(work, n);
+    for (int64_t i = 0; i < (n <= FEW_KEPT ? n : V); i++) {
+        int64_t id = n <= FEW_KEPT ? work[i].id : i;
         if (!(p[id] > 0.0)) continue;
         sum += p[id];
         last = (int32_t)id;

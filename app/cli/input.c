@@ -5,8 +5,12 @@
 #include "app/kept.h"
 #include "app/signals.h"
 
+#include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+enum { PATIENCE_MS = 2000 };
 
 static int add_doc(struct input *in, struct ingest *doc, ox_err *err) {
     int rc = ox_grow(&in->doc, &in->cap_docs, in->n_docs + 1, sizeof *in->doc, err);
@@ -74,6 +78,14 @@ static void trim_end(struct buf *b) {
     buf_cut(b, n);
 }
 
+/* A pipe that stays open and silent (ssh without -n, some editors) looks like a hang: say what is
+ * awaited. */
+static void say_waiting(bool quiet) {
+    struct pollfd p = {.fd = STDIN_FILENO, .events = POLLIN};
+    if (poll(&p, 1, PATIENCE_MS) == 0 && !quiet)
+        fprintf(stderr, "-- waiting for stdin; </dev/null if there is none\n");
+}
+
 /* stdin that nobody named: a document if it is long, else words before the argument; with no words
  * it is the prompt itself, however long. */
 static int read_stdin(const struct cli *c, struct input *in, const struct buf *words,
@@ -83,6 +95,7 @@ static int read_stdin(const struct cli *c, struct input *in, const struct buf *w
     struct ingest doc = {0};
     const struct ingest_opts opts = {.encoding = flags_get(&c->flags, "--encoding"),
                                      .stop_fd = stop_fd};
+    say_waiting(flags_has(&c->flags, "-q"));
     int rc = ingest_read(STDIN_FILENO, stop_fd, "stdin", &raw, err);
     bool is_blank = !rc && strspn(buf_str(&raw), " \t\r\n") == raw.n;
     if (rc || is_blank) {

@@ -77,6 +77,11 @@ ox show "Harbour log"
 is_rc 0 "show"; out_has "Harbour log" "show"; out_has "## You" "show"; out_has "Which lights failed?" "show"
 ox show "Harbour log" --ledger
 out_has "cpu-fake" "show --ledger"; out_has "stop eos" "show --ledger"
+ox show "Harbour log" --replay
+is_rc 0 "show --replay"; out_has "tokens equal" "show --replay"
+printf 'answer something else\n' >other
+ox show "Harbour log" --replay -m other
+is_rc 1 "show --replay differs"; out_has "is the first that differs" "show --replay differs"
 ox show "Harbour log" --branch 7
 is_rc 2 "show --branch 7"
 ox export "Harbour log" --docs -o harbour.jsonl

@@ -279,7 +279,10 @@ struct stepping {
 
 static int on_progress(void *user, const struct news *n, ox_err *err) {
     struct stepping *k = user;
+    struct eta *e = &k->s->eta;
     (void)err;
+    if (!e->seconds) eta_start(e, n->plan.live + n->plan.restored, k->s->started_s);
+    eta_add(e, n->n_done, now_s());
     if (k->watch->progress) k->watch->progress(k->watch->user, k->s, n);
     return 0;
 }
@@ -451,8 +454,8 @@ static void end_jobs(struct summarize *s, enum store_job_state how) {
 static int do_step(struct summarize *s, size_t i, const struct summarize_watch *watch,
                    ox_err *err) {
     struct summarize_step *st = &s->step[i];
-    double start = now_s();
-    s->started_s = start;
+    s->started_s = now_s();
+    s->eta = (struct eta){0};
     s->at = i;
     s->n_out = 0;
     int rc = s->n_steps == 1 ? ask_session(s, watch, err) : ask(s, i, watch, err);
@@ -463,9 +466,7 @@ static int do_step(struct summarize *s, size_t i, const struct summarize_watch *
         if (st->text.p[k] == '\f') st->text.p[k] = ' ';
     rc = keep(s, i, err);
     st->is_done = !rc;
-    s->done += st->cost;
     s->todo -= st->cost;
-    s->spent_s += now_s() - start;
     return rc;
 }
 
@@ -485,11 +486,11 @@ int summarize_run(struct summarize *s, const struct summarize_watch *watch, ox_e
     return rc;
 }
 
-double summarize_left(const struct summarize *s, size_t n_done, size_t n_prompt) {
-    const struct summarize_step *st = &s->step[s->at];
-    double part = n_prompt ? (double)n_done / (double)n_prompt * (st->cost - STEP_COST) : 0;
-    double done = s->done + part, spent = s->spent_s + (now_s() - s->started_s);
-    return done > 0 && spent > 1 ? (s->todo - part) * spent / done : -1;
+/* The step at hand at the speed of its depth; the others, in tokens, at the mean so far. */
+double summarize_left(const struct summarize *s, size_t n_prompt) {
+    double left = eta_left(&s->eta, n_prompt), rate = eta_rate(&s->eta);
+    if (left < 0 || rate <= 0) return -1;
+    return left + (STEP_COST + s->todo - s->step[s->at].cost) / rate;
 }
 
 void summarize_deinit(struct summarize *s) {

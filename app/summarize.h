@@ -8,6 +8,7 @@
 #ifndef SUMMARIZE_H
 #define SUMMARIZE_H
 
+#include "app/core/eta.h"
 #include "app/core/summary.h"
 #include "app/store/docs.h"
 #include "app/talk.h"
@@ -37,10 +38,9 @@ struct summarize {  /* {0} is empty */
     int64_t parts_job, job; /* of the store: all steps but the last; the last. 0: nothing is kept */
     size_t part_answer, max_answer; /* tokens at most: of a step, of the last one */
     enum chat_end end;              /* of the last step that ran */
-    /* for the time left: cost done in this run and left, seconds of it, clock of the step at hand
-     */
-    double done, todo, spent_s, started_s;
-    size_t n_out; /* tokens of the step at hand */
+    double todo, started_s;         /* cost of what is left; clock when the step at hand began */
+    struct eta eta;                 /* of the text being read */
+    size_t n_out;                   /* tokens of the step at hand */
 };
 
 struct summarize_watch {
@@ -55,8 +55,8 @@ int summarize_plan(struct summarize *s, struct talk *t, const struct summarize_o
 /* Does the steps that are missing. A stop is 0 with s->end CHAT_STOPPED; what is done stays. If the
  * last step was kept, its text goes to the watch. */
 int summarize_run(struct summarize *s, const struct summarize_watch *watch, ox_err *err);
-/* Seconds left, n_done of n_prompt tokens of the step at hand being read; < 0: not known yet. */
-double summarize_left(const struct summarize *s, size_t n_done, size_t n_prompt);
+/* Seconds left, all n_prompt tokens of the step at hand and the steps behind it; < 0: not known. */
+double summarize_left(const struct summarize *s, size_t n_prompt);
 void summarize_deinit(struct summarize *s);
 
 #endif

@@ -166,6 +166,23 @@ static int build(const struct talk *t, struct prompt *p, ox_err *err) {
     return rc;
 }
 
+int talk_map(struct talk *t, struct context_map *out, ox_err *err) {
+    struct work job = {.kind = WORK_PLAN, .reply = OX_REPLY_NO_THINK};
+    struct news last = {0};
+    *out = (struct context_map){0};
+    t->has_question = false;
+    t->parent = t->chat.leaf;
+    int rc = build(t, &job.prompt, err);
+    if (rc || !job.prompt.n) {
+        work_deinit(&job);
+        return rc;
+    }
+    rc = turn_run(t->w, &job, NULL, &last, err);
+    if (!rc && last.n_ends == last.prompt.n) rc = context_make(&last.prompt, last.ends, out, err);
+    news_deinit(&last);
+    return rc;
+}
+
 /* Says which part of the prompt is the long one, and what would fit instead. */
 static int explain_fit(const struct talk *t, const struct budget *b, ox_err *err) {
     char num[SAY_BYTES];

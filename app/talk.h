@@ -11,6 +11,7 @@
 #include "app/config.h"
 #include "app/core/chat.h"
 #include "app/core/cite.h"
+#include "app/core/context.h"
 #include "app/ingest.h"
 #include "app/store/store.h"
 #include "app/turn.h"
@@ -86,6 +87,8 @@ int talk_answer(struct talk *t, const struct talk_watch *watch, ox_err *err);
 
 /* "resumed 61,204 tokens from saved state in 3.1 s, exact"; nothing if none came from there. */
 int talk_resumed(const struct talk *t, struct buf *out, ox_err *err);
+/* What fills the context as it stands, counted by the engine. The model is ready. */
+int talk_map(struct talk *t, struct context_map *out, ox_err *err);
 size_t talk_used(const struct talk *t); /* tokens of the context after the last answer */
 /* n-th message of the path, counted from 1; 0: the last answer. NULL: none. Borrowed. */
 const struct chat_node *talk_message(const struct talk *t, size_t n);

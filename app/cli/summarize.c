@@ -114,7 +114,7 @@ static int step_line(const struct view *v, const struct news *n, struct buf *b) 
     if (!rc)
         rc = buf_printf(b, NULL, "  lines %s-%s", say_count(from, st->line_from),
                         say_count(to, st->line_to));
-    double left = summarize_left(s, n->n_done, n->n_prompt);
+    double left = summarize_left(s, n->n_prompt);
     return rc || left < 0 ? rc : buf_printf(b, NULL, "  %s left", say_time(from, left));
 }
 

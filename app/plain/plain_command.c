@@ -240,18 +240,54 @@ static int do_system(struct plain *p, const char *arg, ox_err *err) {
 /* --- what is there
  * --------------------------------------------------------------------------------- */
 
+/* "turn 3   412 tokens   without it 1,270 to read again, about 0.7 s" */
+static void say_piece(const struct plain *p, const struct context_piece *c, double rate) {
+    char name[64], tokens[SAY_BYTES], again[SAY_BYTES], time[SAY_BYTES];
+    const struct talk *t = &p->talk;
+    switch (c->kind) {
+    case CONTEXT_SYSTEM: snprintf(name, sizeof name, "system prompt"); break;
+    case CONTEXT_DOCUMENT:
+        snprintf(name, sizeof name, "[%zu] %.40s", c->n,
+                 c->n <= t->n_docs ? buf_str(&t->doc[c->n - 1].name) : "document");
+        break;
+    case CONTEXT_TURN: snprintf(name, sizeof name, "turn %zu", c->n); break;
+    case CONTEXT_NONE: return;
+    }
+    say_count(tokens, c->tokens);
+    if (!c->again)
+        plain_note(p, "%-24s %8s   without it nothing is read again", name, tokens);
+    else if (rate > 0)
+        plain_note(p, "%-24s %8s   without it %s to read again, about %s", name, tokens,
+                   say_count(again, c->again), say_time(time, (double)c->again / rate));
+    else
+        plain_note(p, "%-24s %8s   without it %s to read again", name, tokens,
+                   say_count(again, c->again));
+}
+
 static int do_context(struct plain *p, const char *arg, ox_err *err) {
+    enum { CELLS = 50, SHOWN = 12 };
     struct talk *t = &p->talk;
+    struct context_map m;
+    struct buf bar = {0};
     char a[SAY_BYTES], b[SAY_BYTES];
-    size_t docs = 0, waiting = 0, used = talk_used(t);
-    (void)arg, (void)err;
+    const struct chat_ledger *l = &t->ledger;
+    double rate = l->prefill_s > 0 ? (double)(l->n_in - l->n_reused) / l->prefill_s : 0;
+    (void)arg;
+    int rc = talk_map(t, &m, err);
+    if (!rc) rc = context_bar(&m, t->info->max_tokens, CELLS, &bar, err);
+    if (rc) return rc;
+    plain_note(p, "%s of %s tokens used", say_count(a, m.tokens),
+               say_count(b, t->info->max_tokens));
+    plain_note(p, "%s  s system, d documents, t turns, . free", buf_str(&bar));
+    size_t first = m.n > SHOWN ? m.n - SHOWN : 0;
+    for (size_t i = 0; i < m.n; i++)
+        if (i >= first || m.v[i].kind != CONTEXT_TURN) say_piece(p, &m.v[i], rate);
     for (size_t i = 0; i < t->n_docs; i++)
-        *(t->doc[i].is_waiting ? &waiting : &docs) += t->doc[i].tok.n;
-    plain_note(p, "%s of %s tokens used", say_count(a, used), say_count(b, t->info->max_tokens));
-    if (docs)
-        plain_note(p, "documents %s, turns %s", say_count(a, docs),
-                   say_count(b, used > docs ? used - docs : 0));
-    if (waiting) plain_note(p, "%s more in documents that wait", say_count(a, waiting));
+        if (t->doc[i].is_waiting)
+            plain_note(p, "[%zu] %s, %s tokens, waits for your next question", i + 1,
+                       buf_str(&t->doc[i].name), say_count(a, t->doc[i].tok.n));
+    buf_deinit(&bar);
+    context_deinit(&m);
     return 0;
 }
 

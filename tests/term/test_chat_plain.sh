@@ -23,7 +23,7 @@ grep -q "never sent" "$tmp/out" && fail "/quit leaves"
 chat '/file none.txt\n/file log.txt\n/docs\nquote\n/stats\n/context\n/doc 1\n'
 err_has "cannot open none.txt" "/file of nothing"; err_has "[1] log.txt, 38 tokens, fits (64k)" "/file"
 out_has "quarter\" [1: 1]" "citations are marked"; out_has "[?] not in the text" "missing ones too"
-err_has "generated in" "/stats"; err_has "documents 38" "/context"; out_has "     1  the lamp" "/doc"
+err_has "generated in" "/stats"; err_has "[1] log.txt" "/context"; err_has "without it nothing is read again" "/context"; out_has "     1  the lamp" "/doc"
 chat '/file log.txt\n/drop 1\n/drop 1\nq\n'
 err_has "document 1 is gone" "/drop"; err_has "there is no document 1" "/drop twice"; out_has "You said: q" "/drop"
 chat 'one\ntwo\n/undo\nthree\n/undo 5\n/regen 3\n/edit 1\n'

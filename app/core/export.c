@@ -23,8 +23,7 @@ static const char *end_note(enum chat_end end) {
     return "";
 }
 
-/* ---- Markdown
- * --------------------------------------------------------------------------------------- */
+/* ---- Markdown ----------------------------------------------------------- */
 
 /* Bytes of a closing quotation mark at s: the footnote goes behind it. */
 static size_t closing_mark(const char *s, size_t n) {
@@ -131,8 +130,7 @@ int export_text(struct buf *out, const struct export_page *page, ox_err *err) {
     return rc;
 }
 
-/* ---- JSONL
- * ------------------------------------------------------------------------------------------ */
+/* ---- JSONL -------------------------------------------------------------- */
 
 static int add_name(struct buf *out, const char *name, ox_err *err) {
     return buf_printf(out, err, "\"%s\":", name);

@@ -33,8 +33,7 @@ int export_markdown(struct buf *out, const struct export_page *page, ox_err *err
 /* The same without marks: "you> " and "oxbow> ". */
 int export_text(struct buf *out, const struct export_page *page, ox_err *err);
 
-/* ---- JSONL
- * ------------------------------------------------------------------------------------------ */
+/* ---- JSONL -------------------------------------------------------------- */
 
 /* Appends `"name":value,`; a string is escaped, n bytes of valid UTF-8. The caller opens with { and
  * ends with export_json_end, which takes the last comma back. */

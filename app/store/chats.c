@@ -11,8 +11,7 @@
 
 enum { TITLE_BYTES = 200, SHORT_UID = 4, N_CLOSEST = 3 };
 
-/* ---- titles
- * ---------------------------------------------------------------------------------------- */
+/* ---- titles ------------------------------------------------------------- */
 
 /* The first line that says something, without control characters, cut at a character. */
 static int clean_title(struct buf *out, const char *title, ox_err *err) {
@@ -63,8 +62,7 @@ int store_chat_title(store *st, int64_t chat, const char *title, enum store_titl
     return store_step_end(st, own, query_run(&q, err), err);
 }
 
-/* ---- making, finding
- * ------------------------------------------------------------------------------- */
+/* ---- making, finding ---------------------------------------------------- */
 
 static int insert_chat(store *st, const char *title, const char *forked_from, int64_t *chat,
                        ox_err *err) {
@@ -189,8 +187,7 @@ int store_chat_find(store *st, const char *name, int64_t *chat, ox_err *err) {
     return OX_EUSAGE;
 }
 
-/* ---- rows of the picker
- * ---------------------------------------------------------------------------- */
+/* ---- rows of the picker ------------------------------------------------- */
 
 #define CHAT_COLUMNS                                                                               \
     "SELECT s.id, s.uid, s.title, s.title_by, s.pinned, s.created_us, s.updated_us, "              \
@@ -289,8 +286,7 @@ int store_chat_count(store *st, size_t *n, ox_err *err) {
     return rc;
 }
 
-/* ---- locks
- * ----------------------------------------------------------------------------------------- */
+/* ---- locks -------------------------------------------------------------- */
 
 /* A lock on byte `chat` of the lock file. The kernel frees it at any death of this process, so
  * there is no stale owner to find out about. */
@@ -340,8 +336,7 @@ void store_chat_unlock(store *st, int64_t chat) {
     }
 }
 
-/* ---- pin, settings
- * --------------------------------------------------------------------------------- */
+/* ---- pin, settings ------------------------------------------------------ */
 
 int store_chat_pin(store *st, int64_t chat, bool pinned, ox_err *err) {
     bool own;
@@ -382,8 +377,7 @@ int store_chat_configure(store *st, int64_t chat, const char *json, ox_err *err)
     return store_step_end(st, own, query_run(&q, err), err);
 }
 
-/* ---- branches
- * -------------------------------------------------------------------------------------- */
+/* ---- branches ----------------------------------------------------------- */
 
 int store_branch_list(store *st, int64_t chat,
                       int (*each)(void *user, const struct store_branch *row), void *user,
@@ -461,8 +455,7 @@ int store_branch_label(store *st, int64_t branch, const char *label, ox_err *err
     return store_step_end(st, own, query_run(&q, err), err);
 }
 
-/* ---- fork, delete
- * ---------------------------------------------------------------------------------- */
+/* ---- fork, delete ------------------------------------------------------- */
 
 static int copy_settings(store *st, int64_t from, int64_t to, ox_err *err) {
     struct query q = db_query(st->db, "UPDATE session SET (settings, model_id) = (SELECT settings, "

@@ -31,8 +31,7 @@ static int report(struct checking *c, enum store_verdict verdict, const char *na
 static const char FIX_BAD[] =
     "oxbow doctor --salvage FILE saves what can be read; or put a backup back";
 
-/* ---- what SQLite checks
- * ----------------------------------------------------------------------------- */
+/* ---- what SQLite checks ------------------------------------------------- */
 
 static int check_integrity(struct checking *c, ox_err *err) {
     char text[200] = "every page is in order";
@@ -61,8 +60,7 @@ static int check_references(struct checking *c, ox_err *err) {
     return report(c, n ? STORE_BAD : STORE_OK, "references", text, FIX_BAD);
 }
 
-/* ---- what only we know
- * ------------------------------------------------------------------------------ */
+/* ---- what only we know -------------------------------------------------- */
 
 /* Each counts rows that break a rule. */
 static const struct rule {
@@ -202,8 +200,7 @@ static int check_open(struct checking *c, ox_err *err) {
     return report(c, STORE_OK, "answers", text, "");
 }
 
-/* ---- files
- * ------------------------------------------------------------------------------------------ */
+/* ---- files -------------------------------------------------------------- */
 
 static int check_modes(struct checking *c) {
     static const char *const suffixes[] = {"", "-wal", "-shm"};
@@ -244,8 +241,7 @@ int store_check(store *st, int (*each)(void *user, const struct store_finding *f
     return OX_EDB;
 }
 
-/* ---- backup
- * ----------------------------------------------------------------------------------------- */
+/* ---- backup ------------------------------------------------------------- */
 
 static int sync_path(const char *path, ox_err *err) {
     int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -302,8 +298,7 @@ int store_backup(store *st, const char *file, bool force, ox_err *err) {
     return 0;
 }
 
-/* ---- deleting for good
- * ------------------------------------------------------------------------------ */
+/* ---- deleting for good -------------------------------------------------- */
 
 int store_scrub(store *st, bool purge, ox_err *err) {
     int rc =

@@ -16,8 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
-/* ---- files and time
- * ------------------------------------------------------------------------------- */
+/* ---- files and time ----------------------------------------------------- */
 
 static int64_t read_clock(clockid_t which) {
     struct timespec t;
@@ -75,8 +74,7 @@ int db_touch_private(const char *path, ox_err *err) {
     return 0;
 }
 
-/* ---- errors
- * --------------------------------------------------------------------------------------- */
+/* ---- errors ------------------------------------------------------------- */
 
 static bool is_space(struct db *db, int sqlite_rc) {
     if ((sqlite_rc & 0xff) == SQLITE_FULL) return true;
@@ -123,8 +121,7 @@ int db_error(struct db *db, int sqlite_rc, const char *doing, ox_err *err) {
                       sqlite_rc);
 }
 
-/* ---- statements
- * ----------------------------------------------------------------------------------- */
+/* ---- statements --------------------------------------------------------- */
 
 static int find_statement(struct db *db, const char *sql) {
     for (int i = 0; i < db->n_cached; i++)
@@ -261,8 +258,7 @@ int db_exec(struct db *db, const char *sql, ox_err *err) {
     return rc ? db_error(db, rc, sql, err) : 0;
 }
 
-/* ---- transactions
- * --------------------------------------------------------------------------------- */
+/* ---- transactions ------------------------------------------------------- */
 
 /* Cannot be changed inside a transaction, and must not be prepared ahead: the pragma acts on
  * preparing. */
@@ -301,8 +297,7 @@ int db_end(struct db *db, int rc, ox_err *err) {
     return rc;
 }
 
-/* ---- opening
- * -------------------------------------------------------------------------------------- */
+/* ---- opening ------------------------------------------------------------ */
 
 /* A file of another program is left as it is; so is a file that is no database. */
 static int check_owner(struct db *db, const struct db_opts *how, bool *fresh, ox_err *err) {

@@ -49,8 +49,7 @@ int db_open_reading(const char *path, sqlite3 **out);
 /* SQLite's code as OX_E*, with a text for people. */
 int db_error(struct db *db, int sqlite_rc, const char *doing, ox_err *err);
 
-/* ---- statements
- * ----------------------------------------------------------------------------------- */
+/* ---- statements --------------------------------------------------------- */
 
 /* A use of a statement. The first failure sticks: bind and step freely, ask at the end. */
 struct query {
@@ -80,15 +79,13 @@ int query_run(struct query *q, ox_err *err);
 int query_one(struct query *q, int64_t *v, ox_err *err);
 int db_exec(struct db *db, const char *sql, ox_err *err); /* several statements, no values */
 
-/* ---- transactions
- * --------------------------------------------------------------------------------- */
+/* ---- transactions ------------------------------------------------------- */
 
 /* BEGIN IMMEDIATE. soft: gives up after DB_SOFT_WAIT_MS and syncs at checkpoints only. */
 int db_begin(struct db *db, bool soft, ox_err *err);
 int db_end(struct db *db, int rc, ox_err *err); /* commits if rc is 0, else undoes */
 
-/* ---- files and time
- * ------------------------------------------------------------------------------- */
+/* ---- files and time ----------------------------------------------------- */
 
 int64_t db_now_us(void);   /* wall clock, UTC */
 int64_t db_clock_us(void); /* monotonic, for slices and measurements */

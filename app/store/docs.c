@@ -28,8 +28,7 @@ struct doc_import { /* a text on its way in */
     struct chunk_walk walk;
 };
 
-/* ---- imports under way
- * ----------------------------------------------------------------------------- */
+/* ---- imports under way -------------------------------------------------- */
 
 static struct doc_import *find_import(store *st, int64_t id) {
     for (struct doc_import *w = st->imports; w; w = w->next)
@@ -74,8 +73,7 @@ static struct doc_import *new_import(const struct store_doc *d, ox_err *err) {
     return NULL;
 }
 
-/* ---- adding
- * ---------------------------------------------------------------------------------------- */
+/* ---- adding ------------------------------------------------------------- */
 
 static struct ox_key hash_bytes(const void *p, size_t n) {
     XXH128_hash_t h = XXH3_128bits(p, n);
@@ -197,8 +195,7 @@ out:
     return rc ? ox_err_wrap(err, rc, "add document") : 0;
 }
 
-/* ---- reading in
- * ------------------------------------------------------------------------------------ */
+/* ---- reading in --------------------------------------------------------- */
 
 static int insert_chunk(store *st, struct doc_import *w, const struct chunk *c, ox_err *err) {
     char heading[256];
@@ -283,8 +280,7 @@ int store_doc_step(store *st, int64_t id, bool *ready, size_t *done_bytes, ox_er
     return 0;
 }
 
-/* ---- deleting
- * -------------------------------------------------------------------------------------- */
+/* ---- deleting ----------------------------------------------------------- */
 
 static int delete_rows(store *st, int64_t id, ox_err *err) {
     int rc = 0;

@@ -7,8 +7,7 @@
 #include "app/core/cite.h"
 #include "app/store/store.h"
 
-/* ---- documents
- * ------------------------------------------------------------------------------------- */
+/* ---- documents ---------------------------------------------------------- */
 
 struct store_doc {
     int64_t id, added_us;
@@ -68,8 +67,7 @@ int store_doc_tokens_put(store *st, int64_t id, size_t from, size_t to, const in
 int store_doc_tokens_get(store *st, int64_t id, size_t from, size_t to, struct ox_tokens *out,
                          ox_err *err);
 
-/* ---- citations
- * ------------------------------------------------------------------------------------- */
+/* ---- citations ---------------------------------------------------------- */
 
 struct store_cite {
     size_t msg_from, msg_to; /* bytes of the message's text */
@@ -85,8 +83,7 @@ int store_cite_append(store *st, int64_t message, const struct store_cite *c, ox
 int store_cite_list(store *st, int64_t message,
                     int (*each)(void *user, const struct store_cite *row), void *user, ox_err *err);
 
-/* ---- long summaries
- * -------------------------------------------------------------------------------- */
+/* ---- long summaries ----------------------------------------------------- */
 
 enum store_job_state { STORE_JOB_RUNNING, STORE_JOB_STOPPED, STORE_JOB_DONE, STORE_JOB_FAILED };
 struct store_part {

@@ -116,8 +116,7 @@ int store_doc_text(store *st, int64_t id, size_t from, size_t to, char **text, s
     return *text ? 0 : OX_ENOMEM;
 }
 
-/* ---- lines and pages
- * ------------------------------------------------------------------------------- */
+/* ---- lines and pages ---------------------------------------------------- */
 
 /* The last chunk that begins in an earlier line holds the line end before the wanted one, so the
  * wanted line begins inside it or right behind it. Chunks that begin inside a long line do not
@@ -194,8 +193,7 @@ int store_doc_chunks(store *st, int64_t id, int (*each)(void *user, const struct
     return rc ? rc : end;
 }
 
-/* ---- tokens
- * ---------------------------------------------------------------------------------------- */
+/* ---- tokens ------------------------------------------------------------- */
 
 int store_doc_tokens_put(store *st, int64_t id, size_t from, size_t to, const int32_t *tok,
                          size_t n, ox_err *err) {

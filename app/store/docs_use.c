@@ -5,8 +5,7 @@
 
 #include <string.h>
 
-/* ---- citations
- * ------------------------------------------------------------------------------------- */
+/* ---- citations ---------------------------------------------------------- */
 
 static int clear_cites(store *st, int64_t message, ox_err *err) {
     struct query q = db_query(st->db, "DELETE FROM citation WHERE message_id = :id");
@@ -89,8 +88,7 @@ int store_cite_list(store *st, int64_t message,
     return rc ? rc : end;
 }
 
-/* ---- long summaries
- * -------------------------------------------------------------------------------- */
+/* ---- long summaries ----------------------------------------------------- */
 
 static const char *const JOB_STATES[] = {"running", "stopped", "done", "failed"};
 

@@ -34,8 +34,7 @@ int store_step_end(store *st, bool own, int rc, ox_err *err);
 /* Removes the lock file and the reserve: of a file that nobody else can know yet. */
 void store_unlink_beside(const store *st);
 
-/* ---- search_index.c: the full-text index, kept in the transaction that changes its text
- * ------------ */
+/* ---- search_index.c: the full-text index, kept in the transaction that changes its text ---- */
 
 /* Appends text with a space around each character of a script that is written without spaces. */
 int search_space(struct buf *out, const char *text, size_t n, ox_err *err);
@@ -43,22 +42,27 @@ int search_message(struct db *db, int64_t id, const char *text, size_t n, bool a
 int search_chunk(struct db *db, int64_t id, const char *heading, const char *text, size_t n,
                  bool add, ox_err *err);
 
-/* ---- messages.c
- * ------------------------------------------------------------------------------------ */
+/* ---- messages.c --------------------------------------------------------- */
 
+struct joined { /* the parts of an open message, in order */
+    struct buf text, thought;
+    struct buf ids; /* packed */
+};
+int join_parts(store *st, int64_t id, struct joined *out, ox_err *err); /* appends */
+/* In place: bytes become text that may be shown. */
+int repair_joined(struct joined *j, ox_err *err);
+void joined_deinit(struct joined *j);
 int store_recover(store *st, ox_err *err); /* closes what dead processes left open */
 /* Deletes a message and its ancestors as far as no branch and no other message needs them. */
 int store_prune(store *st, int64_t leaf, size_t *n_deleted, ox_err *err);
 void store_held_committed(store *st, bool committed);
 
-/* ---- docs.c
- * ---------------------------------------------------------------------------------------- */
+/* ---- docs.c ------------------------------------------------------------- */
 
 void store_imports_drop(store *st);
 int store_docs_recover(store *st, ox_err *err); /* removes what dead processes left half read in */
 
-/* ---- ids as bytes
- * ---------------------------------------------------------------------------------- */
+/* ---- ids as bytes ------------------------------------------------------- */
 
 /* Appends n ids as little-endian u32; and back, appending to out. */
 int ids_pack(struct buf *out, const int32_t *tok, size_t n, ox_err *err);

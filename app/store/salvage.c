@@ -116,8 +116,7 @@ static void copy_table(struct salvage *v, const struct table *t) {
     sqlite3_finalize(insert);
 }
 
-/* ---- making whole
- * ----------------------------------------------------------------------------------- */
+/* ---- making whole ------------------------------------------------------- */
 
 static int64_t count_one(store *to, const char *sql) {
     int64_t n = 0;
@@ -227,8 +226,7 @@ static int mend(struct salvage *v, ox_err *err) {
     return db_end(to->db, rc, err);
 }
 
-/* ---- the whole
- * ------------------------------------------------------------------------------------- */
+/* ---- the whole ---------------------------------------------------------- */
 
 static int copy_all(struct salvage *v, ox_err *err) {
     int rc = db_exec(v->to->db, "PRAGMA foreign_keys=OFF", err);

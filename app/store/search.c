@@ -15,8 +15,7 @@
 
 enum { DEFAULT_HITS = 50, SNIPPET_BEFORE = 40, SNIPPET_BYTES = 120 };
 
-/* ---- query
- * ----------------------------------------------------------------------------------------- */
+/* ---- query -------------------------------------------------------------- */
 
 static bool has_token(const char *s, size_t n) {
     for (size_t i = 0; i < n; i++)
@@ -56,8 +55,7 @@ static int write_query(const struct store_search *how, struct buf *out, ox_err *
     return rc;
 }
 
-/* ---- snippet
- * --------------------------------------------------------------------------------------- */
+/* ---- snippet ------------------------------------------------------------ */
 
 static int mark_matches(store *st, const char *query, const char *text, size_t n,
                         struct buf *marked, ox_err *err) {
@@ -143,8 +141,7 @@ static int make_snippet(store *st, const char *query, const char *text, size_t n
     return rc;
 }
 
-/* ---- hits
- * ------------------------------------------------------------------------------------------ */
+/* ---- hits --------------------------------------------------------------- */
 
 struct asked {
     store *st;
@@ -265,8 +262,7 @@ out:
     return rc ? ox_err_wrap(err, rc, "search") : 0;
 }
 
-/* ---- filling again
- * --------------------------------------------------------------------------------- */
+/* ---- filling again ------------------------------------------------------ */
 
 static int refill_messages(store *st, ox_err *err) {
     int rc = db_exec(st->db, "INSERT INTO message_fts (message_fts) VALUES ('delete-all')", err);

@@ -22,8 +22,7 @@ void states_log(states *s, const char *fmt, ...) {
     s->opts.log(s->opts.user, line);
 }
 
-/* ---- the index
- * -------------------------------------------------------------------------------------- */
+/* ---- the index ---------------------------------------------------------- */
 
 /* A database of another program in our place is left alone; anything else that SQLite cannot read
  * is a damaged index of ours. */
@@ -122,8 +121,7 @@ static int read_quota(states *s, ox_err *err) {
     return db_end(s->db, query_run(&q, err), err);
 }
 
-/* ---- open, close
- * ------------------------------------------------------------------------------------ */
+/* ---- open, close -------------------------------------------------------- */
 
 static int open_parts(states *s, ox_err *err) {
     char path[4200];
@@ -210,8 +208,7 @@ int states_renew(states *s, int rc) {
     return OX_EBUSY;
 }
 
-/* ---- space and tip
- * ---------------------------------------------------------------------------------- */
+/* ---- space and tip ------------------------------------------------------ */
 
 int states_use(states *s, const struct states_space *space, ox_err *err) {
     states_flush(s, NULL); /* what is under way belongs to the space before */
@@ -265,8 +262,7 @@ const struct ox_state_io *states_io(states *s) {
     return &s->ops;
 }
 
-/* ---- for people
- * ------------------------------------------------------------------------------------- */
+/* ---- for people --------------------------------------------------------- */
 
 int states_usage(states *s, struct states_usage *out, ox_err *err) {
     *out = (struct states_usage){.full_by_pins = s->full_by_pins};

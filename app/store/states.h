@@ -57,8 +57,7 @@ const struct ox_state_io *states_io(states *s);
 /* Waits until everything put so far is on its way to be found (or was skipped). */
 int states_flush(states *s, ox_err *err);
 
-/* ---- people's side
- * -------------------------------------------------------------------------------- */
+/* ---- people's side ------------------------------------------------------ */
 
 struct states_usage {
     uint64_t bytes, quota_bytes, pinned_bytes;

@@ -16,8 +16,7 @@ struct candidate {
     double value;
 };
 
-/* ---- value
- * ------------------------------------------------------------------------------------------ */
+/* ---- value -------------------------------------------------------------- */
 
 static int rate(states *s, struct candidate *c, ox_err *err) {
     int64_t replay = 0, used = 0;
@@ -57,8 +56,7 @@ static int list_candidates(states *s, struct buf *out, ox_err *err) {
     return rc ? rc : end;
 }
 
-/* ---- eviction
- * --------------------------------------------------------------------------------------- */
+/* ---- eviction ----------------------------------------------------------- */
 
 static int read_usage(states *s, uint64_t *bytes, uint64_t *quota, ox_err *err) {
     struct query q = db_query(s->db, "SELECT bytes, quota FROM usage");
@@ -130,8 +128,7 @@ int states_prune(states *s, uint64_t bytes, uint64_t *freed, ox_err *err) {
     return rc ? ox_err_wrap(err, rc, "prune saved states") : 0;
 }
 
-/* ---- conversations
- * ---------------------------------------------------------------------------------- */
+/* ---- conversations ------------------------------------------------------ */
 
 static int drop_list(states *s, const char *sql, const char *uid, uint64_t *freed, ox_err *err) {
     struct buf ids = {0};
@@ -247,8 +244,7 @@ int states_thin(states *s, const char *chat_uid, ox_err *err) {
     return db_end(s->db, thin_in_tx(s, chat_uid, err), err);
 }
 
-/* ---- pins
- * ------------------------------------------------------------------------------------------- */
+/* ---- pins --------------------------------------------------------------- */
 
 int states_pin(states *s, const char *what, bool pinned, ox_err *err) {
     int changed = 0;
@@ -276,8 +272,7 @@ int states_pin(states *s, const char *what, bool pinned, ox_err *err) {
     return ox_err_fix(err, "oxbow states list names them");
 }
 
-/* ---- files
- * ------------------------------------------------------------------------------------------ */
+/* ---- files -------------------------------------------------------------- */
 
 static bool is_known(void *user, struct ox_key hash) {
     states *s = user;

@@ -9,8 +9,7 @@
 #include <string.h>
 #include <xxhash.h>
 
-/* ---- hashes
- * ----------------------------------------------------------------------------------------- */
+/* ---- hashes ------------------------------------------------------------- */
 
 static void put_key(unsigned char out[16], struct ox_key key) {
     XXH128_canonicalFromHash((XXH128_canonical_t *)out,
@@ -51,8 +50,7 @@ static struct ox_key *hash_pages(states *s, struct ox_prefix want, ox_err *err) 
     return h;
 }
 
-/* ---- ids decide
- * ------------------------------------------------------------------------------------- */
+/* ---- ids decide --------------------------------------------------------- */
 
 static bool same_ids(const void *bytes, size_t n_bytes, const int32_t *tok) {
     const unsigned char *p = bytes;
@@ -103,8 +101,7 @@ static int compare_ids(states *s, const struct row *row, struct ox_prefix want, 
     return rc || !*same ? rc : compare_pages(s, row, want, same, err);
 }
 
-/* ---- finding
- * ---------------------------------------------------------------------------------------- */
+/* ---- finding ------------------------------------------------------------ */
 
 static struct row read_row(const struct query *q) {
     return (struct row){.id = query_col_i64(q, 0),
@@ -228,8 +225,7 @@ int states_find(void *user, struct ox_prefix want, struct ox_found *out, ox_err 
     return 0;
 }
 
-/* ---- loading
- * ---------------------------------------------------------------------------------------- */
+/* ---- loading ------------------------------------------------------------ */
 
 static int read_blob_row(struct query *q, int col, struct load_blob *out, ox_err *err) {
     size_t n;

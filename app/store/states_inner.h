@@ -23,8 +23,7 @@ enum {
     MAX_PENDING = 64
 };
 
-/* ---- files: states_io.c
- * ----------------------------------------------------------------------------- */
+/* ---- files: states_io.c ------------------------------------------------- */
 
 enum blob_state { BLOB_QUEUED, BLOB_WRITTEN, BLOB_FAILED };
 
@@ -66,8 +65,7 @@ static inline size_t io_n_sums(size_t n) {
     return (n + SLICE_BYTES - 1) / SLICE_BYTES;
 }
 
-/* ---- timelines: states_put.c
- * ------------------------------------------------------------------------ */
+/* ---- timelines: states_put.c -------------------------------------------- */
 
 struct link {                        /* a full page of a timeline */
     struct ox_key token_hash, chain; /* h(k + 1); content along the path */
@@ -140,16 +138,14 @@ struct states {
     bool full_by_pins;
 };
 
-/* ---- states.c
- * --------------------------------------------------------------------------------------- */
+/* ---- states.c ----------------------------------------------------------- */
 
 extern const char *const states_schema[];
 void states_log(states *s, const char *fmt, ...) OX_PRINTF(2, 3);
 /* After OX_EDB: the index is set aside and made anew. Returns rc, or OX_EBUSY in its place. */
 int states_renew(states *s, int rc);
 
-/* ---- hashes and records: states_find.c
- * --------------------------------------------------------------- */
+/* ---- hashes and records: states_find.c ---------------------------------- */
 
 struct ox_key hash_page(struct ox_key before, const int32_t *ids);
 struct ox_key hash_prefix(struct ox_key base, const int32_t *rest, size_t n_rest, size_t n);
@@ -158,8 +154,7 @@ int find_below(states *s, struct ox_prefix want, size_t below, int64_t *id, size
 int load_begin(states *s, int64_t id, ox_err *err); /* nothing to do if it is the one */
 void load_end(states *s);                           /* notes the use */
 
-/* ---- rows: states_rows.c
- * ----------------------------------------------------------------------------- */
+/* ---- rows: states_rows.c ------------------------------------------------ */
 
 /* Writes the rows of every record whose files are there. Never waits. */
 int rows_settle(states *s, ox_err *err);
@@ -169,8 +164,7 @@ int rows_drop_snapshot(states *s, int64_t id, uint64_t *freed, ox_err *err);
 int rows_drop_blob(states *s, int64_t blob_id, ox_err *err);
 int rows_own_bytes(states *s, int64_t id, uint64_t *bytes, ox_err *err);
 
-/* ---- states_put.c
- * ------------------------------------------------------------------------------------ */
+/* ---- states_put.c ------------------------------------------------------- */
 
 struct chain *chain_of(states *s, struct ox_prefix at, size_t n_pages); /* or NULL */
 /* The timeline that was just restored: its pages need not be put. Adopts ids and link. */
@@ -182,16 +176,14 @@ void jobs_collect(states *s);        /* lets go of jobs that the writer is done 
 int states_put(void *user, enum ox_blob what, enum ox_why why, struct ox_prefix at, const void *p,
                size_t n, ox_err *err);
 
-/* ---- states_find.c
- * ----------------------------------------------------------------------------------- */
+/* ---- states_find.c ------------------------------------------------------ */
 
 int states_find(void *user, struct ox_prefix want, struct ox_found *out, ox_err *err);
 int states_get(void *user, uint64_t id, enum ox_blob what, size_t page, void *dst, size_t n,
                ox_err *err);
 void states_refuse(void *user, uint64_t id, const ox_err *why); /* one log line; the record goes */
 
-/* ---- states_evict.c
- * ---------------------------------------------------------------------------------- */
+/* ---- states_evict.c ----------------------------------------------------- */
 
 /* Makes room for n more bytes. OX_EBUSY: not possible, everything is pinned or in use. */
 int evict_for(states *s, uint64_t n, ox_err *err);

@@ -64,8 +64,7 @@ void io_sums(const void *p, size_t n, unsigned char *out) {
     }
 }
 
-/* ---- names
- * ------------------------------------------------------------------------------------------ */
+/* ---- names -------------------------------------------------------------- */
 
 /* FOLDER/ab/cdef.. of the hash in hex: 256 folders keep each one small. */
 static void name_of(const states_io_pool *io, struct ox_key hash, char *out, size_t cap) {
@@ -88,8 +87,7 @@ void io_remove(states_io_pool *io, struct ox_key hash) {
     unlink(path);
 }
 
-/* ---- writing
- * ---------------------------------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------ */
 
 static bool write_all(int fd, const unsigned char *p, size_t n) {
     while (n) {
@@ -171,8 +169,7 @@ void io_wait(states_io_pool *io) {
     pthread_mutex_unlock(&io->lock);
 }
 
-/* ---- reading
- * ---------------------------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------ */
 
 static bool read_slice(struct slice_work *w, size_t i) {
     size_t at = i * SLICE_BYTES, want = w->n - at < SLICE_BYTES ? w->n - at : SLICE_BYTES, got = 0;
@@ -277,8 +274,7 @@ void io_read_ahead(states_io_pool *io, struct ox_key hash, size_t n) {
     close(fd);
 }
 
-/* ---- stray files
- * ------------------------------------------------------------------------------------ */
+/* ---- stray files -------------------------------------------------------- */
 
 static bool parse_name(const char *folder, const char *name, struct ox_key *hash) {
     char hex[33];
@@ -325,8 +321,7 @@ int io_sweep(states_io_pool *io, int age_s, bool (*is_known)(void *user, struct 
     return 0;
 }
 
-/* ---- open and close
- * --------------------------------------------------------------------------------- */
+/* ---- open and close ----------------------------------------------------- */
 
 int io_open(const char *folder, states_io_pool **out, ox_err *err) {
     states_io_pool *io = ox_alloc(1, sizeof *io, "state files", err);

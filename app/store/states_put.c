@@ -11,8 +11,7 @@
 /* Bytes waiting for the disk. Beyond half of it what can be had again is skipped first. */
 static const uint64_t QUEUE_BYTES = (uint64_t)512 << 20;
 
-/* ---- jobs
- * ------------------------------------------------------------------------------------------- */
+/* ---- jobs --------------------------------------------------------------- */
 
 void job_free(struct blob_job *job) {
     if (!job || --job->refs > 0) return;
@@ -101,8 +100,7 @@ static int make_job(states *s, enum ox_blob kind, enum ox_why why, const void *p
     return 0;
 }
 
-/* ---- timelines
- * -------------------------------------------------------------------------------------- */
+/* ---- timelines ---------------------------------------------------------- */
 
 static void cut_chain(struct chain *c, size_t n) {
     while (c->n > n)
@@ -200,8 +198,7 @@ static int put_page(states *s, enum ox_why why, struct ox_prefix at, const void 
     return 0;
 }
 
-/* ---- records
- * ---------------------------------------------------------------------------------------- */
+/* ---- records ------------------------------------------------------------ */
 
 void pending_free(struct pending *p) {
     if (!p) return;

@@ -19,8 +19,7 @@ static const char *made_name(enum ox_why why) {
                                                     : "prefill";
 }
 
-/* ---- writing
- * ---------------------------------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------ */
 
 static int ensure_blob(states *s, const struct blob_job *job, int64_t *id, ox_err *err) {
     if (!io_has(s->io, job->hash, job->n))
@@ -239,8 +238,7 @@ int rows_settle(states *s, ox_err *err) {
     return rc;
 }
 
-/* ---- removing
- * --------------------------------------------------------------------------------------- */
+/* ---- removing ----------------------------------------------------------- */
 
 static int drop_blob_if_unused(states *s, int64_t blob, uint64_t *freed, ox_err *err) {
     struct ox_key hash;

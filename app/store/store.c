@@ -12,8 +12,7 @@
 
 enum { HISTORY_ID = 0x4f58424f, RESERVE_BYTES = 8 << 20 };
 
-/* ---- shared helpers
- * -------------------------------------------------------------------------------- */
+/* ---- shared helpers ----------------------------------------------------- */
 
 int ids_pack(struct buf *out, const int32_t *tok, size_t n, ox_err *err) {
     int rc = buf_room(out, 4 * n, err);
@@ -58,8 +57,7 @@ int text_repair(struct buf *out, const char *text, size_t n, ox_err *err) {
     return rc;
 }
 
-/* ---- transactions
- * ---------------------------------------------------------------------------------- */
+/* ---- transactions ------------------------------------------------------- */
 
 int store_begin(store *st, ox_err *err) {
     return db_begin(st->db, false, err);
@@ -80,8 +78,7 @@ int store_step_end(store *st, bool own, int rc, ox_err *err) {
     return own ? store_end(st, rc, err) : rc;
 }
 
-/* ---- full disk
- * ------------------------------------------------------------------------------------- */
+/* ---- full disk ---------------------------------------------------------- */
 
 /* PATH.db has PATH.lock and PATH.reserve beside it. */
 static int name_beside(const store *st, const char *suffix, char *out, size_t cap) {
@@ -117,8 +114,7 @@ bool store_make_room(store *st, bool (*relief)(void *user), void *user) {
     return name_beside(st, ".reserve", path, sizeof path) == 0 && unlink(path) == 0;
 }
 
-/* ---- open and close
- * -------------------------------------------------------------------------------- */
+/* ---- open and close ----------------------------------------------------- */
 
 static int open_locks(store *st, ox_err *err) {
     char path[4200];
@@ -219,8 +215,7 @@ bool store_has_changed(store *st) {
     return changed;
 }
 
-/* ---- the model in use
- * ------------------------------------------------------------------------------ */
+/* ---- the model in use --------------------------------------------------- */
 
 static int find_vocab(store *st, const struct store_model *m, int64_t *id, ox_err *err) {
     struct query q = db_query(st->db, "INSERT INTO vocab (hash, name) VALUES (:hash, :name) "

@@ -13,8 +13,7 @@
 
 typedef struct store store;
 
-/* ---- open and transactions
- * ------------------------------------------------------------------------ */
+/* ---- open and transactions ---------------------------------------------- */
 
 /* Opens or makes the database (0600, its folder 0700), migrates it, closes answers that a dead
  * process left open. ":memory:" keeps nothing on disk (--no-save). A place that cannot be written
@@ -37,8 +36,7 @@ int store_end(store *st, int rc, ox_err *err);
  * the database. */
 bool store_make_room(store *st, bool (*relief)(void *user), void *user);
 
-/* ---- models
- * --------------------------------------------------------------------------------------- */
+/* ---- models ------------------------------------------------------------- */
 
 struct store_model {
     const char *source;                        /* "embedded", "folder", "remote" */
@@ -51,8 +49,7 @@ struct store_model {
  * borrowed. */
 int store_model_use(store *st, const struct store_model *m, ox_err *err);
 
-/* ---- conversations
- * -------------------------------------------------------------------------------- */
+/* ---- conversations ------------------------------------------------------ */
 
 enum store_title_by { STORE_TITLE_LINE, STORE_TITLE_MODEL, STORE_TITLE_USER };
 
@@ -98,8 +95,7 @@ int store_chat_fork(store *st, int64_t chat, int64_t at, const char *title, int6
 /* Its branches and every message that no other branch reaches. OX_EBUSY: in use elsewhere. */
 int store_chat_delete(store *st, int64_t chat, size_t *n_messages, ox_err *err);
 
-/* ---- branches
- * ------------------------------------------------------------------------------------- */
+/* ---- branches ----------------------------------------------------------- */
 
 struct store_branch {
     int64_t id, leaf, used_us;
@@ -114,8 +110,7 @@ int store_branch_list(store *st, int64_t chat,
 int store_branch_show(store *st, int64_t chat, int64_t leaf, ox_err *err);
 int store_branch_label(store *st, int64_t branch, const char *label, ox_err *err);
 
-/* ---- messages
- * ------------------------------------------------------------------------------------- */
+/* ---- messages ----------------------------------------------------------- */
 
 struct store_run { /* the ledger of an answer, as far as it is known before its first token */
     const char *engine, *sampling; /* "cpu-avx512"; JSON text */
@@ -156,8 +151,7 @@ int store_msg_tokens_put(store *st, int64_t id, const int32_t *tok, size_t n, ox
 int store_run_get(store *st, int64_t id, int (*each)(void *user, const struct store_ledger *row),
                   void *user, ox_err *err); /* called once; OX_ENOTFOUND: no ledger */
 
-/* ---- drafts, input history, facts
- * ----------------------------------------------------------------- */
+/* ---- drafts, input history, facts --------------------------------------- */
 
 /* place: a chat's uid, or "new". An empty text removes the draft. */
 int store_draft_put(store *st, const char *place, const char *text, size_t n, size_t cursor,

@@ -28,8 +28,7 @@ static int refuse(const struct arriving *a, ox_err *err, const char *what) {
     return ox_err_set(err, OX_EFORMAT, "line %zu: %s; nothing was imported", a->line_no, what);
 }
 
-/* ---- fields
- * ----------------------------------------------------------------------------------------- */
+/* ---- fields ------------------------------------------------------------- */
 
 /* The value at `path` ("$.text"). *type: what JSON says it is; "" if it is not there. */
 static struct query field(const struct arriving *a, const char *path, char type[16]) {
@@ -99,8 +98,7 @@ static int get_ref(const struct arriving *a, const char *path, const int64_t *id
     return 0;
 }
 
-/* ---- kinds
- * ------------------------------------------------------------------------------------------ */
+/* ---- kinds -------------------------------------------------------------- */
 
 /* Only what concerns the words themselves; unknown keys of the line are kept beside, for an oxbow
  * that knows them. */
@@ -402,8 +400,7 @@ out:
     return rc;
 }
 
-/* ---- lines
- * ------------------------------------------------------------------------------------------ */
+/* ---- lines -------------------------------------------------------------- */
 
 static const struct kind {
     const char *name;

@@ -90,8 +90,7 @@ static int gather(struct leaving *v, ox_err *err) {
     return rc;
 }
 
-/* ---- pages
- * ------------------------------------------------------------------------------------------ */
+/* ---- pages -------------------------------------------------------------- */
 
 static int write_page(struct leaving *v, ox_err *err) {
     struct export_turn *turn = ox_alloc(v->tree.n, sizeof *turn, "turns", err);
@@ -107,8 +106,7 @@ static int write_page(struct leaving *v, ox_err *err) {
     return rc;
 }
 
-/* ---- lines
- * ------------------------------------------------------------------------------------------ */
+/* ---- lines -------------------------------------------------------------- */
 
 static int text_field(struct buf *out, const char *name, const char *s, ox_err *err) {
     return export_json_text(out, name, s, strlen(s), err);

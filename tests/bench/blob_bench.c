@@ -82,8 +82,7 @@ static sqlite3 *open_db(int page_size) {
     return db;
 }
 
-/* ---- writing
- * ---------------------------------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------ */
 
 static void write_files(void) {
     char path[600], part[620];
@@ -117,8 +116,7 @@ static void write_blobs(int page_size) {
     sqlite3_close(db);
 }
 
-/* ---- reading
- * ---------------------------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------ */
 
 static atomic_int next_blob;
 static int read_page_size; /* 0: files */
@@ -187,8 +185,7 @@ static double read_all(int threads) {
     return now() - from;
 }
 
-/* ---- deleting
- * --------------------------------------------------------------------------------------- */
+/* ---- deleting ----------------------------------------------------------- */
 
 static double delete_half(void) {
     char path[620];

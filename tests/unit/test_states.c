@@ -156,8 +156,7 @@ static void test_states__unknown_pages_are_asked_for(void **state) {
     save(&C, tok, 520, OX_WHY_TURN);
 }
 
-/* ---- damage
- * ----------------------------------------------------------------------------------------- */
+/* ---- damage ------------------------------------------------------------- */
 
 struct flip {
     const char *suffix;
@@ -314,8 +313,7 @@ static void test_states__index_of_another_program_is_left_alone(void **state) {
     assert_int_equal(system(cmd), 0);
 }
 
-/* ---- quota
- * ------------------------------------------------------------------------------------------ */
+/* ---- quota -------------------------------------------------------------- */
 
 static void test_states__quota_is_kept(void **state) {
     uint64_t quota = 60000;
@@ -409,8 +407,7 @@ static void test_states__eviction_during_a_load_is_a_miss(void **state) {
     assert_int_equal(load(&C, tok, find(&C, tok, 700), 0), 0);
 }
 
-/* ---- conversations
- * ----------------------------------------------------------------------------------- */
+/* ---- conversations ------------------------------------------------------ */
 
 /* section 11: states left after their conversation was deleted. */
 static void test_states__deleted_chat_leaves_no_file(void **state) {

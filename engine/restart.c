@@ -125,6 +125,7 @@ static int load_pages(ox_session *s, const struct ox_state_io *io, const struct 
     struct cache *c = &s->cache;
     size_t n_bytes = c->shape.page_bytes;
     for (size_t i = 0; i < f->n / KN_PAGE_TOKENS; i++) {
+        if (atomic_load(&s->cancel)) return ox_err_set(err, OX_ECANCELLED, "cancelled");
         int rc = get(io, f, OX_BLOB_PAGE, i, v->page, n_bytes, err);
         if (!rc) rc = c->kn->copy(c->dev, c->page[i], v->page, n_bytes, err);
         if (rc) return rc;

@@ -115,39 +115,55 @@ int cited_json(const struct cited_list *l, struct buf *out, ox_err *err) {
     return rc ? rc : buf_putc(out, ']', err);
 }
 
-static int make_rows(const struct cited_list *l, struct store_cite *row, struct buf *quotes) {
-    int rc = 0;
-    for (size_t i = 0; !rc && i < l->n; i++) { /* the buffer may move until the last is in */
-        const struct cite *c = &l->v[i].cite;
-        rc = buf_add(quotes, l->text + c->quote_from, c->quote_to - c->quote_from, NULL);
-        if (!rc) rc = buf_putc(quotes, '\0', NULL);
+static struct store_cite make_row(const struct cite *c, const struct cited_source *src,
+                                  const char *quote) {
+    struct store_cite row = {
+        .msg_from = c->quote_from, .msg_to = c->quote_to, .quote = quote, .verdict = c->verdict};
+    if (c->verdict == CITE_MISSING) return row;
+    const struct cited_source *d = &src[c->doc];
+    row.doc = d->id > 0 ? d->id : 0;
+    row.from = (size_t)d->from + c->from;
+    row.to = (size_t)d->from + c->to;
+    row.line_from = cite_line(&d->doc, c->from);
+    row.line_to = cite_line(&d->doc, c->to > c->from ? c->to - 1 : c->to);
+    return row;
+}
+
+int cited_put(store *st, int64_t message, const char *text, const struct cite *v, size_t n,
+              const struct cited_source *src, ox_err *err) {
+    struct buf quotes = {0};
+    struct store_cite *row = ox_alloc(n, sizeof *row, "citations", err);
+    int rc = row ? 0 : OX_ENOMEM;
+    for (size_t i = 0; !rc && i < n; i++) { /* the buffer may move until the last is in */
+        rc = buf_add(&quotes, text + v[i].quote_from, v[i].quote_to - v[i].quote_from, err);
+        if (!rc) rc = buf_putc(&quotes, '\0', err);
     }
-    const char *quote = buf_str(quotes);
-    for (size_t i = 0; !rc && i < l->n; i++) {
-        const struct cited *c = &l->v[i];
-        row[i] = (struct store_cite){.msg_from = c->cite.quote_from,
-                                     .msg_to = c->cite.quote_to,
-                                     .quote = quote,
-                                     .verdict = c->cite.verdict,
-                                     .doc = c->doc && c->doc->id > 0 ? c->doc->id : 0,
-                                     .from = c->from,
-                                     .to = c->to,
-                                     .line_from = c->line_from,
-                                     .line_to = c->line_to};
+    const char *quote = buf_str(&quotes);
+    for (size_t i = 0; !rc && i < n; i++) {
+        row[i] = make_row(&v[i], src, quote);
         quote += strlen(quote) + 1;
     }
+    if (!rc) rc = store_cite_put(st, message, row, n, err);
+    ox_free(row);
+    buf_deinit(&quotes);
     return rc;
 }
 
 void cited_save(struct talk *t) {
     struct cited_list l = {0};
-    struct buf quotes = {0};
     if (!t->st || t->chat.leaf <= 0 || !t->n_docs) return;
     if (cited_find(t, buf_str(&t->answer), t->answer.n, &l, NULL)) return;
-    struct store_cite *row = ox_alloc(l.n, sizeof *row, "citations", NULL);
-    if (row && l.n && make_rows(&l, row, &quotes) == 0)
-        store_cite_put(t->st, t->chat.leaf, row, l.n, NULL);
-    ox_free(row);
-    buf_deinit(&quotes);
+    struct cite *v = ox_alloc(l.n, sizeof *v, "citations", NULL);
+    struct cited_source *src = ox_alloc(t->n_docs, sizeof *src, "documents", NULL);
+    for (size_t i = 0; v && i < l.n; i++)
+        v[i] = l.v[i].cite;
+    for (size_t i = 0; src && i < t->n_docs; i++) {
+        const struct talk_doc *d = &t->doc[i];
+        src[i] =
+            (struct cited_source){{d->index, buf_str(&d->text), d->first_line}, d->id, d->from};
+    }
+    if (v && src && l.n) cited_put(t->st, t->chat.leaf, buf_str(&t->answer), v, l.n, src, NULL);
+    ox_free(v);
+    ox_free(src);
     cited_deinit(&l);
 }

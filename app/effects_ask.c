@@ -2,6 +2,7 @@
  * of the database. See effects.h. Transactions T1 to T3 are those of docs/STORE.md section 4. */
 #include "app/effects.h"
 
+#include "app/cited.h"
 #include "app/core/budget.h"
 #include "app/core/prompt.h"
 #include "app/core/text.h"
@@ -338,8 +339,24 @@ static void take_text(struct effects *fx, const struct news *n) {
     save_part(fx, false);
 }
 
+/* The quotations were checked when the answer was laid out; what fails is found again next time. */
+static void save_cites(struct effects *fx, int64_t answer) {
+    struct app_state *s = fx->s;
+    struct cited_source *src = ox_alloc(s->n_docs, sizeof *src, "documents", NULL);
+    for (size_t i = 0; src && i < s->n_docs; i++)
+        src[i] = (struct cited_source){{s->doc[i].d.index, s->doc[i].d.text, 1}, s->doc[i].d.id, 0};
+    for (size_t m = 0; src && fx->st && m < s->sheet.n; m++) {
+        const struct chat_node *node = s->sheet.path[m];
+        const struct sheet_item *item = node->id == answer ? sheet_get(&s->sheet, m) : NULL;
+        if (item && item->cites.n)
+            cited_put(fx->st, answer, node->text, item->cites.v, item->cites.n, src, NULL);
+    }
+    ox_free(src);
+}
+
 static void take_done(struct effects *fx, const struct news *n) {
     struct fx_answer *a = &fx->answer;
+    int64_t answer = a->id;
     thought_end(&a->split, &a->thought, NULL);
     save_part(fx, true);
     save_finish(fx, n->end, &n->ledger);
@@ -347,6 +364,7 @@ static void take_done(struct effects *fx, const struct news *n) {
     a->tok = (struct ox_tokens){0};
     drop_answer(fx);
     effects_event(fx, &ev);
+    if (fx->s->n_docs && answer > 0) save_cites(fx, answer);
     ox_free(ev.tok.v);
     effects_usage(fx);
 }

@@ -614,6 +614,5 @@ void effects_close(struct effects *fx) {
     buf_deinit(&fx->answer.text);
     buf_deinit(&fx->answer.thought);
     buf_deinit(&fx->system);
-    effect_list_deinit(&fx->list);
     *fx = (struct effects){0};
 }

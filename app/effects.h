@@ -38,7 +38,6 @@ struct effects {
     struct config *conf;
     term *term;
     struct app_state *s;
-    struct effect_list list;
     store *st; /* NULL: nothing is saved */
     worker *w;
     const struct ox_info *info;

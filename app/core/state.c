@@ -49,7 +49,6 @@ void state_deinit(struct app_state *s) {
     edit_deinit(&s->input);
     keymap_deinit(&s->keymap);
     buf_deinit(&s->queued);
-    buf_deinit(&s->put_aside);
     buf_deinit(&s->picker.filter);
     buf_deinit(&s->picker.preview);
     ox_free(s->tree);

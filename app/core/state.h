@@ -122,9 +122,7 @@ struct app_state {
     bool cites_off;
 
     struct edit input;
-    size_t completion;    /* Tab pressed again: next name */
-    struct buf queued;    /* question that waits for the end of the answer */
-    struct buf put_aside; /* Ctrl-C */
+    struct buf queued; /* question that waits for the end of the answer */
     struct job job;
     struct picker picker;
     struct doc_pane docs;
@@ -157,7 +155,6 @@ struct app_state {
     char loading[64];
     size_t n_used; /* tokens of the path, as last counted */
     uint64_t memory_bytes, states_bytes, states_quota;
-    uint64_t seed_wish; /* /regen SEED */
 };
 
 int state_init(struct app_state *s, ox_err *err);

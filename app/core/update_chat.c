@@ -2,6 +2,7 @@
 #include "app/core/update.h"
 
 #include "app/core/command.h"
+#include "app/core/find.h"
 #include "app/core/say.h"
 #include "app/core/text.h"
 
@@ -68,36 +69,19 @@ static void show_message(struct update *u, size_t i) {
 /* ---- search in the transcript -------------------------------------------------------------------
  */
 
-static bool same_letters(const char *a, const char *b, size_t n) {
-    for (size_t i = 0; i < n; i++) {
-        char x = a[i], y = b[i];
-        if (x >= 'A' && x <= 'Z') x = (char)(x + 32);
-        if (y >= 'A' && y <= 'Z') y = (char)(y + 32);
-        if (x != y) return false;
-    }
-    return true;
-}
-
-static bool has_words(const char *s, size_t n, const char *words) {
-    size_t m = strlen(words);
-    for (size_t i = 0; m > 0 && i + m <= n; i++)
-        if (same_letters(s + i, words, m)) return true;
-    return false;
-}
-
 /* The row of message i that shows the words, from `from` on in direction step; SIZE_MAX: none. */
 static size_t row_with(struct sheet *t, size_t i, long from, int step, const char *words) {
     const struct chat_node *node = t->path[i];
-    if (!node->text || !has_words(node->text, node->n_bytes, words)) return SIZE_MAX;
+    if (!node->text || find_words(node->text, node->n_bytes, 0, words) == SIZE_MAX) return SIZE_MAX;
     const struct sheet_item *item = sheet_get(t, i);
     for (long r = from; item && r >= 0 && r < (long)item->rows.n; r += step) {
         const struct row *row = &item->rows.v[r];
-        if (has_words(item->md.text.p + row->from, row->to - row->from, words)) return (size_t)r;
+        if (find_words(item->md.text.p, row->to, row->from, words) != SIZE_MAX) return (size_t)r;
     }
     return SIZE_MAX;
 }
 
-static void find_words(struct update *u, int step) {
+static void search(struct update *u, int step) {
     struct app_state *s = u->s;
     const char *words = buf_str(&s->find.words);
     if (s->sheet.n == 0 || !words[0]) return;
@@ -261,7 +245,7 @@ static bool search_key(struct update *u, enum request r, int *rc) {
         if (s->focus == FOCUS_DOC)
             *rc = update_doc_key(u, REQ_FIND_NEXT, 0);
         else
-            find_words(u, -1);
+            search(u, -1);
     } else {
         edit_search_end(&s->input, true);
     }
@@ -405,7 +389,7 @@ int update_chat_key(struct update *u, enum request r, uint32_t key) {
     case REQ_FIND_NEXT:
     case REQ_FIND_PREV:
         if (s->find.is_on)
-            find_words(u, r == REQ_FIND_NEXT ? 1 : -1);
+            search(u, r == REQ_FIND_NEXT ? 1 : -1);
         else
             update_next_cite(u, r == REQ_FIND_NEXT ? 1 : -1);
         return 0;

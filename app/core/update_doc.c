@@ -1,6 +1,7 @@
 /* update_doc.c - documents, their pane, and going from citation to citation. See update.h. */
 #include "app/core/update.h"
 
+#include "app/core/find.h"
 #include "app/core/say.h"
 
 #include <string.h>
@@ -50,18 +51,6 @@ void update_next_cite(struct update *u, int step) {
     scroll_to(s, (long)sheet_line_of(&s->sheet_doc[c.doc], c.from) - 1 - pane_rows(s) / 3);
 }
 
-/* ASCII letters alike; the rest byte by byte. */
-static bool has_words(const char *s, size_t n, const char *words) {
-    size_t m = strlen(words);
-    for (size_t i = 0; m > 0 && i + m <= n; i++) {
-        size_t k = 0;
-        while (k < m && ((s[i + k] | 32) == (words[k] | 32)))
-            k++;
-        if (k == m) return true;
-    }
-    return false;
-}
-
 static void find_line(struct update *u, int step) {
     struct app_state *s = u->s;
     const struct open_doc *d = s->docs.doc < s->n_docs ? &s->doc[s->docs.doc] : NULL;
@@ -70,7 +59,7 @@ static void find_line(struct update *u, int step) {
     for (size_t k = 1; k <= d->n_lines; k++) {
         size_t i = (s->docs.top + (step > 0 ? k : d->n_lines - k)) % d->n_lines;
         size_t end = i + 1 < d->n_lines ? d->line[i + 1] : d->d.n_bytes;
-        if (!has_words(d->d.text + d->line[i], end - d->line[i], words)) continue;
+        if (find_words(d->d.text, end, d->line[i], words) == SIZE_MAX) continue;
         scroll_to(s, (long)i);
         return;
     }

@@ -2,6 +2,7 @@
 #include "app/core/update.h"
 
 #include "app/core/command.h"
+#include "app/core/find.h"
 #include "app/core/text.h"
 
 #include <stdio.h>
@@ -11,16 +12,7 @@
  */
 
 static bool matches(const char *text, const char *words) {
-    size_t n = strlen(words);
-    for (; *text || n == 0; text++) {
-        size_t k = 0;
-        while (k < n && text[k] &&
-               ((text[k] ^ words[k]) == 0 ||
-                ((text[k] ^ words[k]) == 32 && (words[k] | 32) >= 'a' && (words[k] | 32) <= 'z')))
-            k++;
-        if (k == n) return true;
-    }
-    return false;
+    return words[0] == 0 || find_words(text, strlen(text), 0, words) != SIZE_MAX;
 }
 
 static int filter_rows(struct update *u) {

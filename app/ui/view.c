@@ -1,6 +1,7 @@
 /* view.c - see view.h: the order of drawing, and what views share. */
 #include "app/ui/view.h"
 
+#include "app/core/find.h"
 #include "app/core/text.h"
 #include "app/ui/layout.h"
 
@@ -89,26 +90,15 @@ void view_day(const struct app_state *s, int64_t us, char out[24]) {
 /* ---- search hits --------------------------------------------------------------------------------
  */
 
-static bool same_letter(char a, char b) {
-    if (a >= 'A' && a <= 'Z') a = (char)(a + 32);
-    if (b >= 'A' && b <= 'Z') b = (char)(b + 32);
-    return a == b;
-}
-
 void view_mark_found(const struct app_state *s, struct frame *f, int x, int y, int end,
                      const char *text, size_t n) {
     const char *words = buf_str(&s->find.words);
-    size_t m = strlen(words);
-    for (size_t i = 0; s->find.is_on && m > 0 && i + m <= n; i++) {
-        size_t k = 0;
-        while (k < m && same_letter(text[i + k], words[k]))
-            k++;
-        if (k < m) continue;
+    size_t m = strlen(words), i = 0;
+    while (s->find.is_on && (i = find_words(text, n, i, words)) != SIZE_MAX) {
         int from = x + (int)text_cells(text, i), w = (int)text_cells(text + i, m);
-        if (from < end)
-            frame_style(f, (struct rect){from, y, from + w > end ? end - from : w, 1},
-                        STYLE_SELECT);
-        i += m - 1;
+        struct rect r = {from, y, from + w > end ? end - from : w, 1};
+        if (from < end) frame_style(f, r, STYLE_SELECT);
+        i += m;
     }
 }
 

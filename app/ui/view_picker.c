@@ -2,6 +2,7 @@
 #include "app/ui/view.h"
 
 #include "app/core/command.h"
+#include "app/core/find.h"
 #include "app/core/say.h"
 #include "app/core/text.h"
 
@@ -76,14 +77,7 @@ void view_sessions(struct app_state *s, struct frame *f) {
 }
 
 static bool has_word(const char *text, const char *words) {
-    size_t n = strlen(words);
-    for (; n == 0 || *text; text++) {
-        size_t k = 0;
-        while (k < n && (text[k] | 32) == (words[k] | 32))
-            k++;
-        if (k == n) return true;
-    }
-    return false;
+    return words[0] == 0 || find_words(text, strlen(text), 0, words) != SIZE_MAX;
 }
 
 void view_palette(struct app_state *s, struct frame *f) {

@@ -14,11 +14,12 @@ keys Enter
 wait_for 'red <1B>]8'
 keys C-s
 wait_for 'Sessions | 1 of 1'
-keys C-s C-c
+esc; esc
 keys Tab r
-sleep 0.5
-keys C-c q
-keys C-c C-d
+wait_for 'answer 2/2'
+keys q
+wait_for 'commands'
+keys C-u C-d
 wait_for 'LEFT 0'
 # the same through the command line: a document whose name is hostile
 start 100 30 -m "$DIR/script" -f "'$DIR/$name'"

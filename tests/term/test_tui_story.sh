@@ -1,6 +1,7 @@
 # First start, chat, stop, edit, sibling, fork, queue, help, list, rename, delete, quit: one sitting.
 . "$OXBOW_TEST_DIR/term/tui.sh"
-script 'answer Plain answer.\ntoken_us 2000\nrule lights => Two lights:\\n\\n- North Mole **20:45**\\n- Skerry\\n\\nThe end.\nrule slow => One word after the other, and so on and on, one word after the other, and so on and on, until it ends.\nrule second => Second answer.\n'
+slow=$(awk 'BEGIN { printf "One word after the other"; for (i = 0; i < 40; i++) printf ", and so on and on"; print "." }')
+script 'answer Plain answer.\ntoken_us 2000\nrule lights => Two lights:\\n\\n- North Mole **20:45**\\n- Skerry\\n\\nThe end.\nrule slow => '"$slow"'\nrule second => Second answer.\n'
 start 80 24 -m "$DIR/script"
 
 wait_for 'Type a question and press Enter.'

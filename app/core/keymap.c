@@ -93,7 +93,7 @@ static const struct key_row rows[] = {
     {PLACE_CHAT,  "t",             REQ_TREE,            "chat.tree",        "tree of branches"},
     {PLACE_CHAT,  "v",             REQ_RAW,             "chat.raw",         "raw text instead of Markdown"},
     {PLACE_CHAT,  "m",             REQ_PIN,             "chat.pin",         "pin the session"},
-    {PLACE_READ,  "q",             REQ_BACK,            "read.back",        "back"},
+    {PLACE_READ,  "q",             REQ_LEAVE,           "read.back",        "back"},
     {PLACE_READ,  "?",             REQ_HELP,            "read.help",        "this help"},
     {PLACE_READ,  "Tab",           REQ_NEXT_PANE,       "read.pane",        "next pane"},
 

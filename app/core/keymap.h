@@ -111,6 +111,7 @@ enum request {
     REQ_TREE,
     REQ_RAW,
     REQ_PIN,
+    REQ_LEAVE, /* back, without stopping an answer */
     /* lists */
     REQ_LIST_FORK,
     REQ_LIST_RENAME,

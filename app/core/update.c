@@ -326,6 +326,12 @@ static bool handle_anywhere(struct update *u, enum request r, int *rc) {
     struct app_state *s = u->s;
     switch ((int)r) {
     case REQ_BACK: *rc = go_out(u); return true;
+    case REQ_LEAVE:
+        if (s->overlay != OVERLAY_NONE)
+            s->overlay = OVERLAY_NONE;
+        else
+            s->focus = FOCUS_INPUT, s->chosen = SIZE_MAX;
+        return true;
     case REQ_STOP: *rc = interrupt(u); return true;
     case REQ_NEW: *rc = start_new(u); return true;
     case REQ_SESSIONS: *rc = open_sessions(u); return true;

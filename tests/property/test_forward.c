@@ -54,6 +54,8 @@ static void check_borders(const char *folder, const struct ox_engine_opts *opts)
 
 static void test_forward__pieces_cut_at_borders_are_equal(void **state) {
     on_every_level(check_borders);
+    for (int i = 0; i < N_FOLDERS && tiny_has_cuda(); i++)
+        check_borders(folders[i], &(struct ox_engine_opts){.backend = "cuda"});
 }
 
 /* Logits after tok[0,n) fed in portions of `piece`. */

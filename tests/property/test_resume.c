@@ -112,6 +112,17 @@ static void test_resume__on_a_device_that_works_ahead(void **state) {
     tiny_close(&t);
 }
 
+static void test_resume__on_a_gpu(void **state) {
+    static const char *const kv[] = {"bf16", "int8"};
+    for (int i = 0; i < 2 && tiny_has_cuda(); i++) {
+        struct tiny t;
+        tiny_open(&t, "tiny-7b-shape", &(struct ox_engine_opts){.backend = "cuda", .kv = kv[i]},
+                  NULL);
+        check_story(&t, "cuda", 5000);
+        tiny_close(&t);
+    }
+}
+
 /* Decode across grid and page borders: the records are there and exact. */
 static void test_resume__grid_in_decode(void **state) {
     static int32_t tok[MAX_IDS];
@@ -336,6 +347,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_resume__equals_straight_on),
         cmocka_unit_test(test_resume__on_a_device_that_works_ahead),
+        cmocka_unit_test(test_resume__on_a_gpu),
         cmocka_unit_test(test_resume__grid_in_decode),
         cmocka_unit_test(test_resume__random_conversations),
         cmocka_unit_test(test_resume__damage_costs_time_only),

@@ -7,6 +7,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 #include <xxhash.h>
@@ -41,6 +42,19 @@ void tiny_close(struct tiny *t) {
     ox_session_close(t->s);
     ox_engine_close(t->e);
     *t = (struct tiny){0};
+}
+
+bool tiny_has_cuda(void) {
+    const char *must = getenv("OXBOW_TEST_REQUIRE");
+    kn_dev *dev = NULL;
+    ox_err err = {.what = "built without CUDA"};
+    if (kn_cuda() && kn_cuda()->open(&(struct kn_open){0}, &dev, &err) == 0) {
+        kn_cuda()->close(dev);
+        return true;
+    }
+    if (must && strstr(must, "cuda")) fail_msg("a GPU is required: %s", err.what);
+    printf("SKIP on a GPU: %s\n", err.what);
+    return false;
 }
 
 void tiny_ids(int32_t *tok, size_t n, uint32_t seed) {

@@ -14,6 +14,8 @@ struct tiny {
 void tiny_open(struct tiny *t, const char *folder, const struct ox_engine_opts *opts,
                const struct kn_backend *kn);
 void tiny_close(struct tiny *t);
+/* Is there a GPU to test on? If not, says SKIP; with OXBOW_TEST_REQUIRE=cuda that fails the test. */
+bool tiny_has_cuda(void);
 void tiny_new_session(struct tiny *t); /* as after a new start of the program */
 
 /* n ids below 488 (no specials) from a seed, into tok. */

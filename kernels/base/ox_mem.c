@@ -26,7 +26,8 @@ static int no_memory(ox_err *err, size_t n, size_t size, const char *purpose) {
 
 void *ox_alloc(size_t n, size_t size, const char *purpose, ox_err *err) {
     void *p = NULL;
-    if (!is_refused()) p = calloc(n ? n : 1, size ? size : 1); /* calloc checks the product */
+    if (!is_refused() && (size == 0 || n <= SIZE_MAX / size))
+        p = calloc(n ? n : 1, size ? size : 1);
     if (!p) no_memory(err, n, size, purpose);
     return p;
 }

@@ -159,6 +159,7 @@ static void test_thought__any_split(void **state) {
     thought_end(&t, &thoughts, NULL);
     assert_string_equal(buf_str(&thoughts), "cut off </thi");
     buf_deinit(&thoughts);
+    buf_deinit(&answer);
 }
 
 int main(void) {

@@ -544,6 +544,7 @@ static void test_states__wrong_size_is_refused(void **state) {
  */
 static void test_states__two_processes(void **state) {
     pid_t child[2];
+    cache_close(&C); /* its threads may hold a lock of the allocator just when fork copies it */
     for (int k = 0; k < 2; k++) {
         child[k] = fork();
         if (child[k]) continue;
@@ -566,6 +567,8 @@ static void test_states__two_processes(void **state) {
         waitpid(child[k], &status, 0);
         assert_int_equal(status, 0);
     }
+    cache_open(&C, P.dir, 1 << 30);
+    cache_use(&C, 1);
     for (int i = 0; i < 60; i++) {
         make_ids(tok, 2000, i / 2 + 10);
         tok[0] = i / 2;

@@ -451,6 +451,15 @@ static void end_jobs(struct summarize *s, enum store_job_state how) {
         if (jobs[i] && s->t->st) store_job_end(s->t->st, jobs[i], how, 0, NULL);
 }
 
+/* The only summary below, for a merge that has no other; NULL if there are more. */
+static const struct buf *only_source(const struct summarize *s, size_t i) {
+    const struct summarize_step *st = &s->step[i];
+    size_t first, n;
+    if (!st->level) return NULL;
+    summary_inputs(&s->plan, st->level, st->idx, &first, &n);
+    return n == 1 ? &s->step[first_of_level(s, st->level - 1) + first].text : NULL;
+}
+
 static int do_step(struct summarize *s, size_t i, const struct summarize_watch *watch,
                    ox_err *err) {
     struct summarize_step *st = &s->step[i];
@@ -458,7 +467,10 @@ static int do_step(struct summarize *s, size_t i, const struct summarize_watch *
     s->eta = (struct eta){0};
     s->at = i;
     s->n_out = 0;
-    int rc = s->n_steps == 1 ? ask_session(s, watch, err) : ask(s, i, watch, err);
+    const struct buf *only = only_source(s, i);
+    int rc = only              ? buf_add(&st->text, buf_str(only), only->n, err)
+             : s->n_steps == 1 ? ask_session(s, watch, err)
+                               : ask(s, i, watch, err);
     if (rc || s->end == CHAT_STOPPED) return rc;
     trim_end(&st->text, s->end == CHAT_LENGTH && !is_last(s, i));
     trim_end(&st->quote, false);

@@ -23,17 +23,20 @@ static int add_doc(struct input *in, struct ingest *doc, ox_err *err) {
     return 0;
 }
 
-/* A file, or a document of the database by its id. */
-static int add_file(const struct cli *c, struct input *in, const char *spec, int stop_fd,
-                    ox_err *err) {
-    struct ingest doc = {0};
+int input_file(const struct cli *c, const char *spec, struct ingest *out, ox_err *err) {
     store *st = NULL;
     const struct ingest_opts opts = {.encoding = flags_get(&c->flags, "--encoding"),
-                                     .stop_fd = stop_fd};
+                                     .stop_fd = signals_fd()};
     if (kept_is_id(spec) && c->conf.save && access(c->conf.db, F_OK) == 0)
         store_open(c->conf.db, true, &st, NULL);
-    int rc = kept_or_file(st, spec, &opts, &doc, err);
+    int rc = kept_or_file(st, spec, &opts, out, err);
     store_close(st);
+    return rc;
+}
+
+static int add_file(const struct cli *c, struct input *in, const char *spec, ox_err *err) {
+    struct ingest doc = {0};
+    int rc = input_file(c, spec, &doc, err);
     return rc ? rc : add_doc(in, &doc, err);
 }
 
@@ -131,7 +134,7 @@ int input_read(const struct cli *c, enum input_stdin how, struct input *out, ox_
         named_stdin = true;
     }
     for (size_t i = 0; !rc && (file = flags_nth(&c->flags, "-f", i)); i++)
-        rc = add_file(c, &in, file, signals_fd(), err);
+        rc = add_file(c, &in, file, err);
     if (!rc && how != INPUT_LEAVE && !named_stdin && !isatty(STDIN_FILENO))
         rc = read_stdin(c, &in, &words, how, err);
     if (!rc && words.n)

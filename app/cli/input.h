@@ -18,6 +18,9 @@ enum input_stdin { INPUT_LEAVE, INPUT_BY_SIZE, INPUT_DOCUMENT };
 /* Reads -s, -p, words, -f and stdin. OX_EUSAGE, or as
  * ingest_open. */
 int input_read(const struct cli *c, enum input_stdin how, struct input *out, ox_err *err);
+/* A file, or a document of the database by its id (d7c1:397-420), as ingest_open; --encoding holds.
+ */
+int input_file(const struct cli *c, const char *spec, struct ingest *out, ox_err *err);
 void input_deinit(struct input *in);
 
 #endif

@@ -3,6 +3,7 @@
 #include "app/summarize.h"
 
 #include "app/cited.h"
+#include "app/cli/input.h"
 #include "app/cli/verb.h"
 #include "app/core/say.h"
 #include "app/core/text.h"
@@ -258,10 +259,8 @@ static int summarise(struct view *v, ox_err *err) {
 static int prepare(struct view *v, const struct summarize_opts *opts, ox_err *err) {
     struct ingest in = {0};
     const struct signals_opts sig = {.twice_kills = true};
-    const struct ingest_opts how = {.encoding = flags_get(&v->c->flags, "--encoding"),
-                                    .stop_fd = signals_fd()};
     int rc = signals_open(&sig, err);
-    if (!rc) rc = ingest_open(v->c->flags.word[0], &how, &in, err);
+    if (!rc) rc = input_file(v->c, v->c->flags.word[0], &in, err);
     if (!rc) rc = talk_start(&v->talk, &v->c->conf, err);
     if (!rc) rc = talk_ready(&v->talk, err);
     if (!rc) rc = talk_add(&v->talk, &in, err);

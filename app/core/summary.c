@@ -81,6 +81,6 @@ size_t summary_width(const struct summary_plan *p, size_t level) {
 void summary_inputs(const struct summary_plan *p, size_t level, size_t idx, size_t *first,
                     size_t *n) {
     size_t below = summary_width(p, level - 1), width = summary_width(p, level);
-    *first = idx * below / width; /* spread evenly: no merge of one */
+    *first = idx * below / width; /* spread evenly; five by two leave one alone */
     *n = (idx + 1) * below / width - *first;
 }

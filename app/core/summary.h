@@ -33,7 +33,8 @@ void summary_deinit(struct summary_plan *p);
 
 /* Number of summaries on a level: n_parts on level 0, 1 on the last. */
 size_t summary_width(const struct summary_plan *p, size_t level);
-/* Which summaries of the level below the idx-th of `level` merges: [*first, *first + *n). */
+/* Which summaries of the level below the idx-th of `level` merges: [*first, *first + *n). n may be
+ * 1: that one goes up as it is. */
 void summary_inputs(const struct summary_plan *p, size_t level, size_t idx, size_t *first,
                     size_t *n);
 

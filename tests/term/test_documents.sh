@@ -26,6 +26,10 @@ docs show 0000; is_rc 4 "show what is not there"
 docs list --json; out_has '"name":"log.txt","path":"log.txt","kind":"text","encoding":"utf-8","bytes":95,"lines":4' "list --json"
 ask -f "$id:2-3" --cite "when?"
 is_rc 0 "-f ID"; out_has '[1] log.txt:2-3 bytes 30-67 exact' "a part of a kept document, its own lines and bytes"
+run "$fake" summarize "$id:2-3" --no-save -m script </dev/null
+is_rc 4 "--no-save looks nowhere"
+run "$fake" summarize "$id:2-3" -m script </dev/null
+is_rc 0 "summarize ID"
 docs rm "$id"; is_rc 1 "rm in use"; err_has "used by" "rm in use"
 docs rm "$id" --force; is_rc 0 "rm --force"; out_has 'deleted' "rm --force"
 docs rm "$id"; is_rc 4 "rm again"

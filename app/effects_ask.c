@@ -227,7 +227,15 @@ static void send_planned(struct effects *fx, struct prompt *prompt) {
     if (worker_send(fx->w, &job, &e)) fail_answer(fx, &e, 0);
 }
 
+static void tell_context(struct effects *fx, const struct news *n) {
+    struct event ev = {.kind = EV_CONTEXT};
+    if (n->n_ends != n->prompt.n || context_make(&n->prompt, n->ends, &ev.context, NULL)) return;
+    effects_event(fx, &ev);
+    context_deinit(&ev.context); /* left empty if it was taken over */
+}
+
 static void take_planned(struct effects *fx, struct news *n) {
+    tell_context(fx, n);
     struct budget b = budget_for(fx->info->max_tokens, max_new(fx), n->n_prompt);
     ox_err e = {0};
     if (budget_check(&b, &e))

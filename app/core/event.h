@@ -9,6 +9,7 @@
 
 #include "app/core/chat.h"
 #include "app/core/cite.h"
+#include "app/core/context.h"
 
 #include <stdbool.h>
 
@@ -28,6 +29,7 @@ enum event_kind {
     EV_SAVED,    /* id, id2: message `id` has the number id2 from now on; chat_id and uid if new */
     EV_DOC,      /* doc: a document was read; text and index handed over */
     EV_COUNTED,  /* id: document, number: its tokens */
+    EV_CONTEXT,  /* context: what fills the prompt that goes out; handed over */
     EV_LOADING,  /* text: name of the model */
     EV_LOADED,   /* model */
     EV_PROGRESS, /* plan, number: tokens done, number2: tokens of the prompt */
@@ -81,6 +83,7 @@ struct event {
     } chat;
     struct doc_text doc;
     struct model_facts model;
+    struct context_map context;
     struct ox_plan plan;
     enum chat_end end;
     struct chat_ledger ledger;

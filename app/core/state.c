@@ -46,6 +46,7 @@ void state_deinit(struct app_state *s) {
     state_drop_docs(s);
     ox_free(s->doc);
     ox_free(s->sheet_doc);
+    context_deinit(&s->context);
     edit_deinit(&s->input);
     keymap_deinit(&s->keymap);
     buf_deinit(&s->queued);

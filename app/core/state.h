@@ -153,7 +153,8 @@ struct app_state {
     struct model_facts model;
     bool is_loaded;
     char loading[64];
-    size_t n_used; /* tokens of the path, as last counted */
+    struct context_map context; /* of the last prompt; empty: none yet */
+    size_t n_used;              /* tokens of the path, as last counted */
     uint64_t memory_bytes, states_bytes, states_quota;
 };
 

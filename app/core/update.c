@@ -421,6 +421,11 @@ int update(struct app_state *s, struct event *ev, struct effect_list *fx, ox_err
     case EV_PREVIEW: rc = update_list_event(&u); break;
     case EV_DOC:
     case EV_COUNTED: rc = update_doc_event(&u); break;
+    case EV_CONTEXT:
+        context_deinit(&s->context);
+        s->context = ev->context;
+        ev->context = (struct context_map){0};
+        break;
     case EV_LOADING:
         s->is_loaded = false;
         snprintf(s->loading, sizeof s->loading, "%s", ev->text);

@@ -474,6 +474,7 @@ static int take_chat(struct update *u) {
     s->find.is_on = s->find.is_typing = false;
     s->job = (struct job){0};
     s->n_used = 0;
+    context_deinit(&s->context);
     buf_cut(&s->queued, 0);
     for (size_t i = 0; i < s->chat.n; i++)
         if (s->chat.node[i].ledger.n_in > 0)

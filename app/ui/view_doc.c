@@ -94,35 +94,36 @@ static int draw_cites(struct app_state *s, struct frame *f, struct rect r, int y
     return y;
 }
 
-/* [s][dddd][tt][....]: tokens of each kind as cells. */
-static void draw_map(struct app_state *s, struct frame *f, struct rect r, int y) {
-    size_t docs = 0, limit = s->model.limit, used = s->n_used;
-    char a[SAY_BYTES], b[SAY_BYTES], c[SAY_BYTES];
-    for (size_t i = 0; i < s->n_docs; i++)
-        docs += s->doc[i].is_pending ? 0 : s->doc[i].d.n_tokens;
-    if (docs > used) docs = used;
-    if (limit == 0 || y + MAP_ROWS > r.y + r.h) return;
-    view_printf(f, r.x, y, r.x + r.w, STYLE_TITLE, "Context %s of %zuk", say_short(a, used),
-                limit / 1024);
-    int cells = r.w > 60 ? 50 : r.w - 8;
-    struct {
-        size_t n;
-        char letter;
-    } part[] = {{docs, 'd'}, {used - docs, 't'}, {limit > used ? limit - used : 0, '.'}};
-    int x = r.x;
-    for (size_t i = 0; i < sizeof part / sizeof part[0]; i++) {
-        int n = (int)(part[i].n * (size_t)(cells > 0 ? cells : 1) / limit);
-        if (part[i].n > 0 && n == 0) n = 1;
-        if (n == 0) continue;
-        x = frame_puts(f, x, y + 1, r.x + r.w, "[", STYLE_RULE);
-        for (int k = 0; k < n; k++)
-            x = frame_text(f, x, y + 1, r.x + r.w, &part[i].letter, 1,
-                           i == 2 ? STYLE_FAINT : STYLE_TEXT);
-        x = frame_puts(f, x, y + 1, r.x + r.w, "]", STYLE_RULE);
+/* The pieces of the context, and what leaving one out would cost: everything behind it is read
+ * again. */
+static void draw_pieces(struct app_state *s, struct frame *f, struct rect r, int y) {
+    char tokens[SAY_BYTES], again[SAY_BYTES];
+    const struct context_map *m = &s->context;
+    size_t room = y < r.y + r.h ? (size_t)(r.y + r.h - y) : 0;
+    for (size_t i = m->n > room ? m->n - room : 0; i < m->n; i++, y++) {
+        static const char *const kinds[] = {"", "system", "document", "turn"};
+        const struct context_piece *p = &m->v[i];
+        view_printf(f, r.x, y, r.x + r.w, STYLE_TEXT,
+                    " %-8s %3zu  %7s tokens   dropping reads %s", kinds[p->kind], p->n,
+                    say_count(tokens, p->tokens), say_count(again, p->again));
     }
-    view_printf(f, r.x, y + 2, r.x + r.w, STYLE_FAINT, " d documents %s   t turns %s   . free %s",
-                say_short(a, docs), say_short(b, used - docs),
-                say_short(c, limit > used ? limit - used : 0));
+}
+
+static void draw_map(struct app_state *s, struct frame *f, struct rect r, int y) {
+    char used[SAY_BYTES], left[SAY_BYTES];
+    size_t limit = s->model.limit;
+    int cells = r.w > 64 ? 50 : r.w - 12;
+    struct buf bar = {0};
+    if (limit == 0 || y + MAP_ROWS > r.y + r.h) return;
+    view_printf(f, r.x, y, r.x + r.w, STYLE_TITLE, "Context %s of %zuk", say_short(used, s->n_used),
+                limit / 1024);
+    if (context_bar(&s->context, limit, cells > 4 ? (size_t)cells : 4, &bar, NULL) == 0)
+        frame_text(f, r.x, y + 1, r.x + r.w, buf_str(&bar), bar.n, STYLE_TEXT);
+    buf_deinit(&bar);
+    view_printf(f, r.x, y + 2, r.x + r.w, STYLE_FAINT,
+                " s system   d documents   t turns   . free %s",
+                say_short(left, limit > s->n_used ? limit - s->n_used : 0));
+    if (s->docs.show_map) draw_pieces(s, f, r, y + 3);
 }
 
 static void draw_text(struct app_state *s, struct frame *f, struct rect r,
@@ -148,10 +149,10 @@ void view_doc(struct app_state *s, struct frame *f) {
         frame_fill(f, (struct rect){s->pane.split, r.y, 1, r.h}, s->is_utf8 ? "\u2502" : "|",
                    STYLE_RULE);
     bool has_cites = state_cite(s, 0, &(struct cite){0}, NULL);
-    int below = s->n_docs == 0     ? r.h
-                : r.h >= 24        ? (has_cites ? 2 + MAX_CITES : 0) + MAP_ROWS + 2
-                : s->docs.show_map ? MAP_ROWS + 1
-                                   : 0;
+    int pieces = s->docs.show_map ? (int)(s->context.n < 12 ? s->context.n : 12) : 0;
+    int below = s->docs.show_map ? MAP_ROWS + 1 + pieces : 0;
+    if (r.h >= 24) below = (has_cites ? 2 + MAX_CITES : 0) + MAP_ROWS + 2 + pieces;
+    if (s->n_docs == 0 || below > r.h) below = r.h;
     struct rect text = {r.x, r.y, r.w, r.h - below}, rest = {r.x, r.y + r.h - below, r.w, below};
     if (s->n_docs > 0 && s->docs.doc < s->n_docs) draw_text(s, f, text, &s->doc[s->docs.doc]);
     if (below == 0) return;

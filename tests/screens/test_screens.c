@@ -63,6 +63,19 @@ static void play_cites(struct stage *st) {
     stage_keys(st, "Tab n");
 }
 
+static void play_map(struct stage *st) {
+    stage_harbour_chat(st);
+    struct event ev = {.kind = EV_CONTEXT};
+    ev.context.v = ox_alloc(3, sizeof *ev.context.v, "map", NULL);
+    ev.context.n = ev.context.cap = 3;
+    ev.context.v[0] = (struct context_piece){CONTEXT_SYSTEM, 1, 212, 41255};
+    ev.context.v[1] = (struct context_piece){CONTEXT_DOCUMENT, 1, 39870, 1385};
+    ev.context.v[2] = (struct context_piece){CONTEXT_TURN, 1, 1173, 0};
+    ev.context.tokens = 41255;
+    stage_event(st, ev);
+    stage_keys(st, "Ctrl-T");
+}
+
 static void play_tree(struct stage *st) {
     stage_harbour_chat(st);
     stage_keys(st, "Tab r");
@@ -94,6 +107,7 @@ static void test_screens__sizes(void **state) {
     at_all_sizes("palette", play_palette);
     at_all_sizes("cites", play_cites);
     at_all_sizes("tree", play_tree);
+    at_all_sizes("map", play_map);
     at_all_sizes("error", play_error);
     at_all_sizes("choice", play_choice);
 }

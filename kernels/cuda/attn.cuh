@@ -27,12 +27,21 @@ DEV char *kv_block(const struct step_state *step, const kv_layout &l, int64_t po
     return step->page[pos / KN_PAGE_TOKENS] + l.offset + (2 * head + which) * l.block;
 }
 
-/* Eight channels of a row as they lie in memory, loaded early and converted late. */
+/* Eight channels of a row as they lie in memory, loaded early and converted late. load_any takes
+ * rows that are not 16-byte aligned (Dh not in eights) and gives zeros behind Dh. */
 template <int KV> struct kv8;
 template <> struct kv8<KN_BF16> {
     uint4 w;
     __device__ void load(const char *block, const kv_layout &l, int row, int c) {
         w = *(const uint4 *)(block + ((int64_t)row * l.Dh + c) * 2);
+    }
+    __device__ void load_any(const char *block, const kv_layout &l, int row, int c) {
+        const uint16_t *p = (const uint16_t *)block + (int64_t)row * l.Dh + c;
+        uint32_t h[8];
+#pragma unroll
+        for (int i = 0; i < 8; i++)
+            h[i] = c + i < l.Dh ? p[i] : 0u;
+        w = make_uint4(h[0] | h[1] << 16, h[2] | h[3] << 16, h[4] | h[5] << 16, h[6] | h[7] << 16);
     }
     __device__ void get(float *f) const {
         f[0] = bf16_lo(w.x), f[1] = bf16_hi(w.x), f[2] = bf16_lo(w.y), f[3] = bf16_hi(w.y);
@@ -46,6 +55,15 @@ template <> struct kv8<KN_F32> {
         a = p[0];
         b = p[1];
     }
+    __device__ void load_any(const char *block, const kv_layout &l, int row, int c) {
+        const float *p = (const float *)block + (int64_t)row * l.Dh + c;
+        float f[8];
+#pragma unroll
+        for (int i = 0; i < 8; i++)
+            f[i] = c + i < l.Dh ? p[i] : 0.0f;
+        a = make_float4(f[0], f[1], f[2], f[3]);
+        b = make_float4(f[4], f[5], f[6], f[7]);
+    }
     __device__ void get(float *f) const {
         f[0] = a.x, f[1] = a.y, f[2] = a.z, f[3] = a.w, f[4] = b.x, f[5] = b.y, f[6] = b.z,
         f[7] = b.w;
@@ -54,10 +72,23 @@ template <> struct kv8<KN_F32> {
 template <> struct kv8<KN_I8> {
     uint2 w;
     uint16_t s;
+    DEV uint16_t scale_of(const char *block, const kv_layout &l, int row, int c) {
+        return ((const uint16_t *)(block + (int64_t)KN_PAGE_TOKENS *
+                                               l.Dh))[row * l.n_groups + c / KV_GROUP];
+    }
     __device__ void load(const char *block, const kv_layout &l, int row, int c) {
         w = *(const uint2 *)(block + (int64_t)row * l.Dh + c);
-        s = ((const uint16_t *)(block +
-                                (int64_t)KN_PAGE_TOKENS * l.Dh))[row * l.n_groups + c / KV_GROUP];
+        s = scale_of(block, l, row, c);
+    }
+    __device__ void load_any(const char *block, const kv_layout &l, int row, int c) {
+        const uint8_t *p = (const uint8_t *)block + (int64_t)row * l.Dh + c;
+        uint32_t h[8];
+#pragma unroll
+        for (int i = 0; i < 8; i++)
+            h[i] = c + i < l.Dh ? p[i] : 0u;
+        w = make_uint2(h[0] | h[1] << 8 | h[2] << 16 | h[3] << 24,
+                       h[4] | h[5] << 8 | h[6] << 16 | h[7] << 24);
+        s = scale_of(block, l, row, c);
     }
     __device__ void get(float *f) const {
         float scale = from_bf16(s);

@@ -16,7 +16,7 @@
  *          splits in order (the last block of a head adds them up: a counter, no float
  *          atomics). Depends on the position and the SM count, not on T. int8 rows are
  *          quantised alone
- * refuses  Dh over 128 or not in eights, more than 256 KV heads
+ * refuses  Dh over 128 or odd, more than 256 KV heads
  * measured docs/PERF.md */
 #include "kernels/cuda/attn.cuh"
 
@@ -44,6 +44,22 @@ static __device__ void rope(float *z, int n_heads, int Dh, int64_t pos, float th
         p[0] = a * co - b * si;
         p[half] = b * co + a * si;
     }
+}
+
+/* 1 / rms of a bf16 row of n elements; the same order of sums wherever it is asked. Whole block. */
+static __device__ float row_rms(const uint16_t *x, int n, float eps, float *red) {
+    float ss = 0.0f;
+    for (int i = threadIdx.x; n % 8 && i < n; i += AD_THREADS) /* rows that are not aligned */
+        ss = fmaf(from_bf16(x[i]), from_bf16(x[i]), ss);
+    for (int c = threadIdx.x; n % 8 == 0 && c < n / 8; c += AD_THREADS) {
+        uint4 w = ((const uint4 *)x)[c];
+        float f[8] = {bf16_lo(w.x), bf16_hi(w.x), bf16_lo(w.y), bf16_hi(w.y),
+                      bf16_lo(w.z), bf16_hi(w.z), bf16_lo(w.w), bf16_hi(w.w)};
+#pragma unroll
+        for (int i = 0; i < 8; i++)
+            ss = fmaf(f[i], f[i], ss);
+    }
+    return rsqrtf(block_sum(ss, red) / (float)n + eps);
 }
 
 /* One head's row into its block. A warp. */
@@ -82,22 +98,15 @@ static __global__ void __launch_bounds__(AD_THREADS)
     const bool is_done = a.step->done != 0;
     const int64_t pos = a.step->n_cached + t;
     float *q = z, *k = q + nq, *v = k + nk;
-    float sq = 0.0f, sk = 0.0f;
-    for (int i = threadIdx.x; i < nq; i += AD_THREADS) {
-        q[i] = from_bf16(a.q[(int64_t)t * nq + i]);
-        sq = fmaf(q[i], q[i], sq);
-    }
-    for (int i = threadIdx.x; i < nk; i += AD_THREADS) {
-        k[i] = from_bf16(a.k[(int64_t)t * nk + i]);
-        v[i] = from_bf16(a.v[(int64_t)t * nk + i]);
-        sk = fmaf(k[i], k[i], sk);
-    }
-    float rq = rsqrtf(block_sum(sq, red[0]) / (float)nq + a.eps);
-    float rk = rsqrtf(block_sum(sk, red[1]) / (float)nk + a.eps);
+    const uint16_t *xq = a.q + (int64_t)t * nq, *xk = a.k + (int64_t)t * nk,
+                   *xv = a.v + (int64_t)t * nk;
+    float rq = row_rms(xq, nq, a.eps, red[0]), rk = row_rms(xk, nk, a.eps, red[1]);
     for (int i = threadIdx.x; i < nq; i += AD_THREADS)
-        q[i] = a.q_norm[i] * (q[i] * rq);
-    for (int i = threadIdx.x; i < nk; i += AD_THREADS)
-        k[i] = a.k_norm[i] * (k[i] * rk);
+        q[i] = a.q_norm[i] * (from_bf16(xq[i]) * rq);
+    for (int i = threadIdx.x; i < nk; i += AD_THREADS) {
+        k[i] = a.k_norm[i] * (from_bf16(xk[i]) * rk);
+        v[i] = from_bf16(xv[i]);
+    }
     __syncthreads();
     if (a.rope_theta > 0.0f) {
         rope(q, a.H, a.l.Dh, pos, a.rope_theta);
@@ -113,7 +122,7 @@ static __global__ void __launch_bounds__(AD_THREADS)
                   (i & 1 ? v : k) + (i >> 1) * a.l.Dh);
 }
 
-int attn_append(kn_dev *dev, const struct kn_attn *a, void *q_out, bool q_f32, ox_err *err) {
+static append_args append_of(kn_dev *dev, const struct kn_attn *a, void *q_out, bool q_f32) {
     append_args p = {};
     p.q = (const uint16_t *)a->q.data;
     p.k = (const uint16_t *)a->k.data;
@@ -128,6 +137,11 @@ int attn_append(kn_dev *dev, const struct kn_attn *a, void *q_out, bool q_f32, o
     p.eps = a->eps;
     p.rope_theta = a->rope_theta;
     p.step = dev->step;
+    return p;
+}
+
+int attn_append(kn_dev *dev, const struct kn_attn *a, void *q_out, bool q_f32, ox_err *err) {
+    append_args p = append_of(dev, a, q_out, q_f32);
     size_t smem = (size_t)(a->q.cols + 2 * a->k.cols) * 4;
     struct cu_grid g = {dim3((unsigned)a->q.rows), AD_THREADS, smem, true};
     return cu_launch(dev, "attn_append_k", attn_append_k, g, err, p);
@@ -136,6 +150,8 @@ int attn_append(kn_dev *dev, const struct kn_attn *a, void *q_out, bool q_f32, o
 /* ---- split attention ------------------------------------------------------------------------ */
 
 struct decode_args {
+    append_args in; /* T = 1: norms and append are done here, each block for its own head */
+    bool is_fused;
     const float *q;   /* [T,H*Dh] */
     uint16_t *out;    /* [T,H*Dh] */
     float *part;      /* [T][Hkv*sets][splits][NQ][Dh + 2] */
@@ -154,7 +170,48 @@ DEV void merge_scale(float m, float m1, float *old_by, float *new_by, float *m_o
     *m_out = mm;
 }
 
-template <int LANES, int NQ, int KV>
+/* The queries of this block in qs [NQ*Dh]; the block that has the last position stores K and V. The
+ * same numbers as attn_append_k gives. */
+template <int NQ>
+static __device__ void fuse_append(const append_args &a, float *qs, int head, int q_head,
+                                   bool has_last) {
+    __shared__ float red[2][AD_THREADS / 32];
+    const int Dh = a.l.Dh;
+    const int64_t pos = a.step->n_cached;
+    float *ks = qs + NQ * Dh, *vs = ks + Dh;
+    float rq = row_rms(a.q, a.H * Dh, a.eps, red[0]);
+    for (int i = threadIdx.x; i < NQ * Dh; i += AD_THREADS)
+        qs[i] = a.q_norm[q_head * Dh + i] * (from_bf16(a.q[q_head * Dh + i]) * rq);
+    if (has_last) {
+        float rk = row_rms(a.k, a.Hkv * Dh, a.eps, red[1]);
+        for (int i = threadIdx.x; i < Dh; i += AD_THREADS) {
+            ks[i] = a.k_norm[head * Dh + i] * (from_bf16(a.k[head * Dh + i]) * rk);
+            vs[i] = from_bf16(a.v[head * Dh + i]);
+        }
+    }
+    __syncthreads();
+    if (a.rope_theta > 0.0f) {
+        rope(qs, NQ, Dh, pos, a.rope_theta);
+        if (has_last) rope(ks, 1, Dh, pos, a.rope_theta);
+        __syncthreads();
+    }
+    int warp = threadIdx.x >> 5;
+    if (has_last && warp < 2 && !a.step->done)
+        store_row(kv_block(a.step, a.l, pos, head, warp), a.l, (int)(pos % KN_PAGE_TOKENS),
+                  warp ? vs : ks);
+    __syncthreads(); /* the row is read back below, as it is stored */
+}
+
+template <bool ANY, int KV>
+DEV void load_row(kv8<KV> &to, const decode_args &a, int64_t pos, int head, int which, int c) {
+    const char *block = kv_block(a.step, a.l, pos, head, which);
+    if (ANY)
+        to.load_any(block, a.l, (int)(pos % KN_PAGE_TOKENS), c);
+    else
+        to.load(block, a.l, (int)(pos % KN_PAGE_TOKENS), c);
+}
+
+template <int LANES, int NQ, int KV, bool ANY>
 static __global__ void __launch_bounds__(AD_THREADS, KV == KN_F32 ? 1 : 2)
     attn_decode_k(const __grid_constant__ decode_args a) {
     constexpr int GROUPS = AD_THREADS / LANES, UNIT = GROUPS * AD_TOKENS;
@@ -171,6 +228,11 @@ static __global__ void __launch_bounds__(AD_THREADS, KV == KN_F32 ? 1 : 2)
     const int64_t n = a.step->n_cached + t + 1, units = (n + UNIT - 1) / UNIT;
     const int64_t from = units * split / a.splits, to = units * (split + 1) / a.splits;
 
+    const float *qs = a.q + ((int64_t)t * a.H + q_head) * Dh;
+    if (a.is_fused) {
+        fuse_append<NQ>(a.in, sm, head, q_head, from < to && to == units);
+        qs = sm;
+    }
     float q[NQ][8], o[NQ][8], m[NQ], l[NQ];
 #pragma unroll
     for (int i = 0; i < NQ; i++) {
@@ -179,8 +241,7 @@ static __global__ void __launch_bounds__(AD_THREADS, KV == KN_F32 ? 1 : 2)
 #pragma unroll
         for (int j = 0; j < 8; j++) {
             o[i][j] = 0.0f;
-            q[i][j] =
-                is_on ? a.q[((int64_t)t * a.H + q_head + i) * Dh + c + j] * a.scale_log2 : 0.0f;
+            q[i][j] = c + j < Dh ? qs[i * Dh + c + j] * a.scale_log2 : 0.0f;
         }
     }
     for (int64_t u = from; u < to; u++) {
@@ -188,14 +249,12 @@ static __global__ void __launch_bounds__(AD_THREADS, KV == KN_F32 ? 1 : 2)
 #pragma unroll
         for (int i = 0; i < AD_TOKENS; i++) {
             int64_t pos = u * UNIT + i * GROUPS + group;
-            if (pos < n && is_on)
-                K[i].load(kv_block(a.step, a.l, pos, head, 0), a.l, (int)(pos % KN_PAGE_TOKENS), c);
+            if (pos < n && is_on) load_row<ANY>(K[i], a, pos, head, 0, c);
         }
 #pragma unroll
         for (int i = 0; i < AD_TOKENS; i++) {
             int64_t pos = u * UNIT + i * GROUPS + group;
-            if (pos < n && is_on)
-                V[i].load(kv_block(a.step, a.l, pos, head, 1), a.l, (int)(pos % KN_PAGE_TOKENS), c);
+            if (pos < n && is_on) load_row<ANY>(V[i], a, pos, head, 1, c);
         }
         float s[NQ][AD_TOKENS];
 #pragma unroll
@@ -245,6 +304,7 @@ static __global__ void __launch_bounds__(AD_THREADS, KV == KN_F32 ? 1 : 2)
     }
 
     /* Lane groups of the block, in order. */
+    __syncthreads(); /* sm held the queries */
     const int ld = Dh + 2;
 #pragma unroll
     for (int k = 0; k < NQ; k++) {
@@ -252,7 +312,7 @@ static __global__ void __launch_bounds__(AD_THREADS, KV == KN_F32 ? 1 : 2)
         if (is_on)
 #pragma unroll
             for (int j = 0; j < 8; j++)
-                p[c + j] = o[k][j];
+                if (!ANY || c + j < Dh) p[c + j] = o[k][j];
         if (lane == 0) {
             p[Dh] = m[k];
             p[Dh + 1] = l[k];
@@ -301,23 +361,25 @@ static __global__ void __launch_bounds__(AD_THREADS, KV == KN_F32 ? 1 : 2)
 
 typedef void (*decode_fn)(const decode_args);
 
-template <int LANES, int NQ> static decode_fn pick_type(enum kn_dtype kv) {
-    if (kv == KN_F32) return attn_decode_k<LANES, NQ, KN_F32>;
-    if (kv == KN_I8) return attn_decode_k<LANES, NQ, KN_I8>;
-    return attn_decode_k<LANES, NQ, KN_BF16>;
+template <int LANES, int NQ, bool ANY> static decode_fn pick_type(enum kn_dtype kv) {
+    if (kv == KN_F32) return attn_decode_k<LANES, NQ, KN_F32, ANY>;
+    if (kv == KN_I8) return attn_decode_k<LANES, NQ, KN_I8, ANY>;
+    return attn_decode_k<LANES, NQ, KN_BF16, ANY>;
 }
-template <int LANES> static decode_fn pick_queries(int nq, enum kn_dtype kv) {
-    if (nq == 3) return pick_type<LANES, 3>(kv);
-    if (nq == 2) return pick_type<LANES, 2>(kv);
-    return pick_type<LANES, 1>(kv);
+template <int LANES> static decode_fn pick_queries(int nq, bool is_any, enum kn_dtype kv) {
+    if (is_any) return pick_type<LANES, 1, true>(kv);
+    if (nq == 3) return pick_type<LANES, 3, false>(kv);
+    if (nq == 2) return pick_type<LANES, 2, false>(kv);
+    return pick_type<LANES, 1, false>(kv);
 }
 
 int attn_decode_run(kn_dev *dev, const struct kn_attn *a, ox_err *err) {
     int64_t T = a->q.rows, Dh = a->q.cols / a->n_heads, ratio = a->n_heads / a->n_kv_heads;
-    if (Dh > AD_MAX_DH || Dh % 8 || a->n_kv_heads > 256)
-        return ox_err_set(err, OX_EDEVICE, "attn: heads of %lld channels, at most %d in eights",
+    if (Dh > AD_MAX_DH || Dh % 2 || a->n_kv_heads > 256)
+        return ox_err_set(err, OX_EDEVICE, "attn: heads of %lld channels, at most %d and even",
                           (long long)Dh, (int)AD_MAX_DH);
-    int nq = ratio % 3 == 0 ? 3 : ratio % 2 == 0 ? 2 : 1;
+    bool is_any = Dh % 8 != 0;
+    int nq = is_any ? 1 : ratio % 3 == 0 ? 3 : ratio % 2 == 0 ? 2 : 1;
     int lanes = Dh <= 32 ? 4 : Dh <= 64 ? 8 : 16;
     decode_args p = {};
     p.l = kv_layout_of(a);
@@ -337,13 +399,17 @@ int attn_decode_run(kn_dev *dev, const struct kn_attn *a, ox_err *err) {
                           (long long)Dh, q_bytes + part);
     p.q = (const float *)dev->small;
     p.part = (float *)(dev->small + q_bytes);
-    int rc = attn_append(dev, a, dev->small, true, err);
+    p.is_fused = T == 1;
+    p.in = append_of(dev, a, dev->small, true);
+    int rc = p.is_fused ? 0 : attn_append(dev, a, dev->small, true, err);
     if (rc) return rc;
     size_t smem = (size_t)(AD_THREADS / lanes) * (size_t)nq * (size_t)(Dh + 2) * 4;
+    size_t rows = (size_t)(nq + 2) * (size_t)Dh * 4; /* queries, K and V before the groups' sums */
+    if (smem < rows) smem = rows;
     struct cu_grid g = {dim3((unsigned)p.splits, (unsigned)(p.Hkv * p.sets), (unsigned)T),
                         AD_THREADS, smem, true};
-    decode_fn k = lanes == 4   ? pick_queries<4>(nq, a->kv)
-                  : lanes == 8 ? pick_queries<8>(nq, a->kv)
-                               : pick_queries<16>(nq, a->kv);
+    decode_fn k = lanes == 4   ? pick_queries<4>(nq, is_any, a->kv)
+                  : lanes == 8 ? pick_queries<8>(nq, is_any, a->kv)
+                               : pick_queries<16>(nq, is_any, a->kv);
     return cu_launch(dev, "attn_decode_k", k, g, err, p);
 }

@@ -13,7 +13,7 @@
  * numerics bf16 operands (stored K and V as read back, P rounded), f32 sums and softmax; tiles
  *          start at absolute multiples of 64, so that a row depends on its own keys only, never
  *          on T
- * refuses  Dh over 128 or not in eights
+ * refuses  Dh over 128 or odd
  * measured docs/PERF.md */
 #include "kernels/cuda/attn.cuh"
 
@@ -36,18 +36,23 @@ static __device__ void load_tile(const prefill_args &a, uint16_t *dst, int64_t k
         int r = i / PER, c = i % PER * 8, row = (int)((k0 + r) % KN_PAGE_TOKENS);
         bool is_on = k0 + r < n && c < a.l.Dh;
         uint16_t *to = dst + r * LD + c;
-        if (a.l.kv == KN_BF16) {
+        const bool is_aligned = a.l.Dh % 8 == 0;
+        if (a.l.kv == KN_BF16 && is_aligned) {
             cp_async16(to, block + (is_on ? ((int64_t)row * a.l.Dh + c) * 2 : 0), is_on);
             continue;
         }
         float f[8] = {0, 0, 0, 0, 0, 0, 0, 0};
         if (is_on && a.l.kv == KN_I8) {
             kv8<KN_I8> v;
-            v.load(block, a.l, row, c);
+            is_aligned ? v.load(block, a.l, row, c) : v.load_any(block, a.l, row, c);
+            v.get(f);
+        } else if (is_on && a.l.kv == KN_BF16) {
+            kv8<KN_BF16> v;
+            v.load_any(block, a.l, row, c);
             v.get(f);
         } else if (is_on) {
             kv8<KN_F32> v;
-            v.load(block, a.l, row, c);
+            is_aligned ? v.load(block, a.l, row, c) : v.load_any(block, a.l, row, c);
             v.get(f);
         }
         *(uint4 *)to = make_uint4(pack_bf16(f[0], f[1]), pack_bf16(f[2], f[3]),
@@ -74,7 +79,12 @@ static __global__ void __launch_bounds__(AP_THREADS, 1)
         bool is_on = r < n_q && c < Dh;
         const uint16_t *src =
             a.q + ((int64_t)(t0 + (is_on ? r : 0)) * a.H + head) * Dh + (is_on ? c : 0);
-        cp_async16(Qs + r * LD + c, src, is_on);
+        if (Dh % 8 == 0) {
+            cp_async16(Qs + r * LD + c, src, is_on);
+        } else {
+            for (int e = 0; e < 8; e++)
+                Qs[r * LD + c + e] = is_on && c + e < Dh ? src[e] : (uint16_t)0;
+        }
     }
     load_tile<HD>(a, Ks, 0, n, kv_head, 0);
     load_tile<HD>(a, Vs, 0, n, kv_head, 1);
@@ -188,8 +198,8 @@ static __global__ void __launch_bounds__(AP_THREADS, 1)
 
 int attn_prefill_run(kn_dev *dev, const struct kn_attn *a, ox_err *err) {
     int64_t T = a->q.rows, Dh = a->q.cols / a->n_heads;
-    if (Dh > AD_MAX_DH || Dh % 8)
-        return ox_err_set(err, OX_EDEVICE, "attn: heads of %lld channels, at most %d in eights",
+    if (Dh > AD_MAX_DH || Dh % 2)
+        return ox_err_set(err, OX_EDEVICE, "attn: heads of %lld channels, at most %d and even",
                           (long long)Dh, (int)AD_MAX_DH);
     char *work;
     int rc = cu_work(dev, (size_t)(T * a->q.cols) * 2, &work, err);

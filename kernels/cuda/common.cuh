@@ -71,7 +71,7 @@ DEV void prefetch_l2(const void *p) {
 }
 
 DEV float silu(float z) {
-    return z / (1.0f + __expf(-z));
+    return __fdividef(z, 1.0f + __expf(-z));
 }
 DEV float sum4(float4 v) {
     return (v.x + v.y) + (v.z + v.w);
@@ -109,10 +109,10 @@ DEV float block_sum(float v, float *red) {
 /* D += A B, bf16 in, f32 sums: a 16x16 row-major, b 16x8. */
 DEV void mma_bf16(float *c, uint32_t a0, uint32_t a1, uint32_t a2, uint32_t a3, uint32_t b0,
                   uint32_t b1) {
-    asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, "
-                 "{%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-                 : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
-                 : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
+    asm("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, "
+        "{%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+        : "+f"(c[0]), "+f"(c[1]), "+f"(c[2]), "+f"(c[3])
+        : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
 }
 
 DEV uint32_t smem_addr(const void *p) {

@@ -368,11 +368,10 @@ static int dev_gdn(kn_dev *dev, const struct kn_gdn *g, ox_err *err) {
     if (!rc) rc = kn_check_gdn(g, KN_BF16, err);
     if (rc) return rc;
     int64_t Dk = g->q.cols / g->n_k_heads;
-    if (Dk > GDN_MAX_DK || Dk % 4 || g->taps.cols > MAX_TAPS)
-        return ox_err_set(
-            err, OX_EDEVICE,
-            "gdn: key heads of %lld channels, at most %d in fours; %lld taps, at most %d",
-            (long long)Dk, (int)GDN_MAX_DK, (long long)g->taps.cols, (int)MAX_TAPS);
+    if (Dk > GDN_MAX_DK || g->taps.cols > MAX_TAPS)
+        return ox_err_set(err, OX_EDEVICE,
+                          "gdn: key heads of %lld channels, at most %d; %lld taps, at most %d",
+                          (long long)Dk, (int)GDN_MAX_DK, (long long)g->taps.cols, (int)MAX_TAPS);
     return g->q.rows <= SK_MAX_T ? gdn_step_run(dev, g, err) : gdn_prefill_run(dev, g, err);
 }
 

@@ -10,12 +10,21 @@
 
 template <int NV> struct gdn_row { float4 v[NV]; };
 
+/* Rows are 16-byte aligned where Dk is a multiple of 4; other sizes go element by element. */
 template <int NV> DEV gdn_row<NV> gdn_load(const float *row, int lane8, int Dk) {
     gdn_row<NV> r;
 #pragma unroll
     for (int j = 0; j < NV; j++) {
         int c = 32 * j + 4 * lane8;
-        r.v[j] = c < Dk ? *(const float4 *)(row + c) : make_float4(0, 0, 0, 0);
+        r.v[j] = make_float4(0, 0, 0, 0);
+        if (Dk % 4 == 0) {
+            if (c < Dk) r.v[j] = *(const float4 *)(row + c);
+        } else {
+            if (c < Dk) r.v[j].x = row[c];
+            if (c + 1 < Dk) r.v[j].y = row[c + 1];
+            if (c + 2 < Dk) r.v[j].z = row[c + 2];
+            if (c + 3 < Dk) r.v[j].w = row[c + 3];
+        }
     }
     return r;
 }
@@ -23,7 +32,14 @@ template <int NV> DEV void gdn_store(float *row, const gdn_row<NV> &r, int lane8
 #pragma unroll
     for (int j = 0; j < NV; j++) {
         int c = 32 * j + 4 * lane8;
-        if (c < Dk) *(float4 *)(row + c) = r.v[j];
+        if (Dk % 4 == 0) {
+            if (c < Dk) *(float4 *)(row + c) = r.v[j];
+        } else {
+            if (c < Dk) row[c] = r.v[j].x;
+            if (c + 1 < Dk) row[c + 1] = r.v[j].y;
+            if (c + 2 < Dk) row[c + 2] = r.v[j].z;
+            if (c + 3 < Dk) row[c + 3] = r.v[j].w;
+        }
     }
 }
 template <int NV> DEV float gdn_dot(const gdn_row<NV> &a, const gdn_row<NV> &b) {

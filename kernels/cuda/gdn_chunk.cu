@@ -11,7 +11,7 @@
  * limit    latency: about 0.15 us a token and layer, 0.25 s at 64K
  * numerics as gdn_step.cu, the same device function: prefill may be cut anywhere without
  *          changing a bit
- * refuses  Dk over 128 or not in fours
+ * refuses  Dk over 128
  * measured docs/PERF.md
  * The recurrent form is kept for prefill until the chunked one (docs/MODEL.md 3.3) pays: it is
  * 5 to 15 % of a prefill and exact. */

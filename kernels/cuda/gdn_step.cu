@@ -12,7 +12,7 @@
  * limit    memory: 1.5 us at 3.0 TB/s, latency about 3 us
  * numerics f32 throughout, __expf in SiLU; sums over 8 lanes in butterfly order; tokens in
  *          order, so that T does not matter; conv state keeps the raw bf16 projections
- * refuses  Dk over 128 or not in fours, more than 8 taps
+ * refuses  Dk over 128, more than 8 taps
  * measured docs/PERF.md
  * The convolution state of q and k is shared by several blocks: the last of them to have read
  * it writes it (a counter a key head, no waiting). */

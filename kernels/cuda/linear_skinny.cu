@@ -3,155 +3,189 @@
  *
  * op       out[i] = epi(pro(x) W_i') of kn.h; reference ref_linear, ref_prologue
  * args     x [T,D] f32 or bf16 in (inout with add) · W bf16, int8 or int4 (cuda_dev.cuh) · out
- *          [T,O_i]
- * work     one block an SM takes an equal run of units (16 rows x 64 columns) in row-tile
- *          order; its 8 warps take every 8th unit; weights are operand A of mma m16n8k16, token
- *          rows operand B. A tile cut by a block border is finished by the block that has its
- *          head.
- * smem     x^ as bf16 [T][kpad+8], partial sums of the warps 2 x 8 x 16 x T f32, int4: -136 sum
- *          x^
+ *          [T,O_i] bf16 or f32
+ * work     two blocks an SM take equal runs of batches (2 KB of a 16-row tile) in row-tile
+ *          order; 7 warps take every 7th batch, the 8th does the epilogues; weights are operand
+ *          A of mma m16n8k16, token rows operand B. A tile cut by a block border is finished by
+ *          the block that has its head.
+ * smem     x^ as bf16 [T][kpad+8], partial sums 4 x 7 x 16 x T f32, int4: -136 sum x^ of 32
+ *          columns, with add: x [T,D] f32
  * cost     2 T O D FLOP; O D (2, 1 or 0.5) bytes + scales
  * limit    memory: device copy rate; target 92 % bf16, 86 % int8, 80 % int4 (docs/KERNELS.md
  *          2.2)
- * numerics f32 sums: four mma of a unit in column order, units of a warp in order, warps in
- *          order, then the neighbour block. Depends on the SM count, never on T. int4 counts
- *          from 128 + u and starts each group at -136 sum x^ instead of subtracting: 1e-5 of
- *          the product's size.
+ * numerics f32 sums: four mma of a unit in column order in two chains, batches of a warp in
+ *          order, warps in order, then the neighbour block. Depends on the SM count, never on
+ *          T. int4 counts from 128 + u and starts each group at -136 sum x^ instead of
+ *          subtracting: 1e-5 of the product's size.
  * refuses  add with out[0] = x
  * measured docs/PERF.md */
-#include "kernels/cuda/cuda_dev.cuh"
-
-static_assert(SK_ROWS == 16 && SK_K == 64, "the lane order below is that of four m16n8k16");
-
-struct sk_out {
-    void *p;
-    int64_t ld;
-    int32_t rows, tile0;
-    bool f32;
-};
-struct sk_args {
-    struct wt_block main, extra;
-    struct sk_out out[KN_PARTS];
-    int32_t n_parts, first_extra; /* parts from first_extra on lie in the extra block */
-    int32_t n_main;               /* blocks that work on main; the others on extra */
-    int32_t units, T, D, ld_x, epi;
-    bool is_pair, x_f32;
-    void *x;
-    const void *add, *gate;
-    const float *add_norm, *norm;
-    int32_t norm_cols;
-    float add_eps, norm_eps;
-    const struct step_state *step;
-    unsigned *ticket, *fix_flag;
-    float *fix;
-};
-
-/* Shared memory, all offsets in bytes. */
-struct sk_smem {
-    uint32_t xhat, nx, red, xnew, total;
-};
-static __host__ __device__ struct sk_smem sk_layout(int units, int T, int D, bool has_add,
-                                                    bool has_nx, int scales) {
-    struct sk_smem s;
-    s.xhat = 0;
-    s.nx = (uint32_t)(T * (units * SK_K + 8) * 2);
-    s.red = s.nx + (has_nx ? (uint32_t)(units * (scales == 2 ? 2 : 1) * SK_MAX_T * 4) : 0);
-    s.xnew = s.red + (uint32_t)(2 * SK_WARPS * SK_ROWS * T * 4);
-    s.total = s.xnew + (has_add ? (uint32_t)(T * D * 4) : 0);
-    return s;
-}
+#include "kernels/cuda/skinny.cuh"
 
 /* ---- prologue ------------------------------------------------------------------------------- */
 
-/* Norm over the whole row; x may first take rms(add). One row, all threads. */
+/* Norm over the whole row; x may first take rms(add). One row, all threads; every load is issued
+ * before the first sum. */
 static __device__ void norm_row(const struct sk_args &a, int t, uint16_t *xhat, float *xnew,
                                 float *red) {
-    float4 v[4];
-    int n = a.D;
+    const int n = a.D;
+    const int64_t at = (int64_t)t * n;
+    const float4 zero = make_float4(0, 0, 0, 0), one = make_float4(1, 1, 1, 1);
+    float4 v[SK_NORM_VECS], z[SK_NORM_VECS], w[SK_NORM_VECS];
 #pragma unroll
-    for (int j = 0; j < 4; j++) {
+    for (int j = 0; j < SK_NORM_VECS; j++) {
         int i = 4 * (threadIdx.x + SK_THREADS * j);
-        v[j] = i < n ? load_act4(a.x, a.x_f32, (int64_t)t * n + i) : make_float4(0, 0, 0, 0);
+        w[j] = a.norm && i < n ? *(const float4 *)(a.norm + i) : one;
+        z[j] = a.add && i < n ? load_act4(a.add, false, at + i) : zero;
+    }
+    if (a.x_f32) {
+#pragma unroll
+        for (int j = 0; j < SK_NORM_VECS; j++) {
+            int i = 4 * (threadIdx.x + SK_THREADS * j);
+            v[j] = i < n ? *(const float4 *)((const float *)a.x + at + i) : zero;
+        }
+    } else {
+#pragma unroll
+        for (int j = 0; j < SK_NORM_VECS; j++) {
+            int i = 4 * (threadIdx.x + SK_THREADS * j);
+            v[j] = i < n ? load_act4(a.x, false, at + i) : zero;
+        }
     }
     if (a.add) {
-        float4 z[4];
         float ss = 0.0f;
+        float4 wa[SK_NORM_VECS];
 #pragma unroll
-        for (int j = 0; j < 4; j++) {
+        for (int j = 0; j < SK_NORM_VECS; j++) {
             int i = 4 * (threadIdx.x + SK_THREADS * j);
-            z[j] = i < n ? load_act4(a.add, false, (int64_t)t * n + i) : make_float4(0, 0, 0, 0);
+            wa[j] = i < n ? *(const float4 *)(a.add_norm + i) : zero;
             ss += dot4(z[j], z[j]);
         }
         float r = rsqrtf(block_sum(ss, red) / (float)n + a.add_eps);
 #pragma unroll
-        for (int j = 0; j < 4; j++) {
+        for (int j = 0; j < SK_NORM_VECS; j++) {
             int i = 4 * (threadIdx.x + SK_THREADS * j);
-            if (i >= n) continue;
-            float4 w = *(const float4 *)(a.add_norm + i);
-            v[j].x += w.x * (z[j].x * r);
-            v[j].y += w.y * (z[j].y * r);
-            v[j].z += w.z * (z[j].z * r);
-            v[j].w += w.w * (z[j].w * r);
-            *(float4 *)(xnew + i) = v[j];
+            v[j].x += wa[j].x * (z[j].x * r);
+            v[j].y += wa[j].y * (z[j].y * r);
+            v[j].z += wa[j].z * (z[j].z * r);
+            v[j].w += wa[j].w * (z[j].w * r);
+            if (i < n) *(float4 *)(xnew + i) = v[j];
         }
+        __syncthreads(); /* red is free */
     }
     float r = 1.0f;
     if (a.norm) {
         float ss = 0.0f;
 #pragma unroll
-        for (int j = 0; j < 4; j++)
+        for (int j = 0; j < SK_NORM_VECS; j++)
             ss += dot4(v[j], v[j]);
-        __syncthreads(); /* red is free */
         r = rsqrtf(block_sum(ss, red) / (float)n + a.norm_eps);
     }
 #pragma unroll
-    for (int j = 0; j < 4; j++) {
+    for (int j = 0; j < SK_NORM_VECS; j++) {
         int i = 4 * (threadIdx.x + SK_THREADS * j);
-        if (i >= n) continue;
-        float4 w = a.norm ? *(const float4 *)(a.norm + i) : make_float4(1, 1, 1, 1);
-        uint2 o = make_uint2(pack_bf16(w.x * (v[j].x * r), w.y * (v[j].y * r)),
-                             pack_bf16(w.z * (v[j].z * r), w.w * (v[j].w * r)));
-        *(uint2 *)(xhat + i) = o;
+        uint2 o = make_uint2(pack_bf16(w[j].x * (v[j].x * r), w[j].y * (v[j].y * r)),
+                             pack_bf16(w[j].z * (v[j].z * r), w[j].w * (v[j].w * r)));
+        if (i < n) *(uint2 *)(xhat + i) = o;
     }
     __syncthreads();
 }
 
-/* Norm over heads narrower than the row, then the gate: one warp a head. */
-static __device__ void norm_heads(const struct sk_args &a, int t, uint16_t *xhat) {
+/* One element at a time, for what the fast form below does not take. */
+static __device__ void norm_heads_slow(const struct sk_args &a, int t, uint16_t *xhat) {
     int lane = threadIdx.x & 31, n = a.norm ? a.norm_cols : a.D, heads = a.D / n;
-    for (int h = threadIdx.x >> 5; h < heads; h += SK_WARPS) {
+#pragma unroll 1
+    for (int h = threadIdx.x >> 5; h < heads; h += SK_THREADS / 32) {
         int64_t at = (int64_t)t * a.D + h * n;
         float ss = 0.0f;
+#pragma unroll 1
         for (int i = lane; a.norm && i < n; i += 32) {
             float v = load_act(a.x, a.x_f32, at + i);
             ss = fmaf(v, v, ss);
         }
         float r = a.norm ? rsqrtf(lanes_sum(ss) / (float)n + a.norm_eps) : 1.0f;
+#pragma unroll 1
         for (int i = lane; i < n; i += 32) {
-            float v = load_act(a.x, a.x_f32, at + i) * r;
-            if (a.norm) v *= a.norm[i];
-            if (a.gate) v *= silu(load_act(a.gate, false, at + i));
-            xhat[h * n + i] = to_bf16(v);
+            float v = load_act(a.x, a.x_f32, at + i) * r * (a.norm ? a.norm[i] : 1.0f);
+            xhat[h * n + i] = to_bf16(a.gate ? v * silu(load_act(a.gate, false, at + i)) : v);
+        }
+    }
+}
+
+/* Norm over bf16 heads of at most 256, then the gate: one warp a head, four heads in flight. */
+static __device__ void norm_heads(const struct sk_args &a, int t, uint16_t *xhat) {
+    enum { HEADS = 4, PAIRS = 4 };
+    const int lane = threadIdx.x & 31, warp = threadIdx.x >> 5, n = a.norm_cols, heads = a.D / n;
+    if (!a.norm || a.x_f32 || n > 64 * PAIRS || n % 2) {
+        norm_heads_slow(a, t, xhat);
+        return;
+    }
+    const uint32_t *xp = (const uint32_t *)((const uint16_t *)a.x + (int64_t)t * a.D);
+    const uint32_t *gp = (const uint32_t *)((const uint16_t *)a.gate + (int64_t)t * a.D);
+    float2 w[PAIRS];
+#pragma unroll
+    for (int j = 0; j < PAIRS; j++)
+        w[j] = lane + 32 * j < n / 2 ? ((const float2 *)a.norm)[lane + 32 * j] : make_float2(0, 0);
+#pragma unroll 1
+    for (int h0 = warp; h0 < heads; h0 += HEADS * (SK_THREADS / 32)) {
+        uint32_t x[HEADS][PAIRS], g[HEADS][PAIRS];
+#pragma unroll
+        for (int k = 0; k < HEADS; k++)
+#pragma unroll
+            for (int j = 0; j < PAIRS; j++) {
+                int h = h0 + k * (SK_THREADS / 32), i = lane + 32 * j;
+                bool is_in = h < heads && i < n / 2;
+                x[k][j] = is_in ? xp[h * (n / 2) + i] : 0u;
+                g[k][j] = is_in && a.gate ? gp[h * (n / 2) + i] : 0u;
+            }
+#pragma unroll
+        for (int k = 0; k < HEADS; k++) {
+            int h = h0 + k * (SK_THREADS / 32);
+            float ss = 0.0f;
+#pragma unroll
+            for (int j = 0; j < PAIRS; j++) {
+                ss = fmaf(bf16_lo(x[k][j]), bf16_lo(x[k][j]), ss);
+                ss = fmaf(bf16_hi(x[k][j]), bf16_hi(x[k][j]), ss);
+            }
+            float r = rsqrtf(lanes_sum(ss) / (float)n + a.norm_eps);
+#pragma unroll
+            for (int j = 0; j < PAIRS; j++) {
+                int i = lane + 32 * j;
+                float lo = w[j].x * (bf16_lo(x[k][j]) * r), hi = w[j].y * (bf16_hi(x[k][j]) * r);
+                if (a.gate) {
+                    lo *= silu(bf16_lo(g[k][j]));
+                    hi *= silu(bf16_hi(g[k][j]));
+                }
+                if (h < heads && i < n / 2) ((uint32_t *)xhat)[h * (n / 2) + i] = pack_bf16(lo, hi);
+            }
         }
     }
 }
 
 static __device__ void copy_row(const struct sk_args &a, int t, uint16_t *xhat) {
+    enum { VECS = 6 };
     if (a.x_f32 || a.D % 8) {
         for (int i = threadIdx.x; i < a.D; i += SK_THREADS)
             xhat[i] = to_bf16(load_act(a.x, a.x_f32, (int64_t)t * a.D + i));
         return;
     }
     const uint4 *src = (const uint4 *)((const uint16_t *)a.x + (int64_t)t * a.D);
-    for (int i = threadIdx.x; i < a.D / 8; i += SK_THREADS)
-        *(uint4 *)(xhat + 8 * i) = src[i];
+    for (int i0 = threadIdx.x; i0 < a.D / 8; i0 += VECS * SK_THREADS) {
+        uint4 v[VECS];
+#pragma unroll
+        for (int j = 0; j < VECS; j++)
+            if (i0 + j * SK_THREADS < a.D / 8) v[j] = src[i0 + j * SK_THREADS];
+#pragma unroll
+        for (int j = 0; j < VECS; j++)
+            if (i0 + j * SK_THREADS < a.D / 8) *(uint4 *)(xhat + 8 * (i0 + j * SK_THREADS)) = v[j];
+    }
 }
 
 /* All T rows of x^ in shared memory, zeros behind column D. Ends with a barrier. */
 static __device__ void prologue(const struct sk_args &a, uint16_t *xs, float *xnew, float *red) {
     bool is_narrow = a.gate || (a.norm && a.norm_cols != a.D);
+#pragma unroll 1
     for (int t = 0; t < a.T; t++) {
         uint16_t *xhat = xs + (int64_t)t * a.ld_x;
+#pragma unroll 1
         for (int i = a.D + threadIdx.x; i < a.ld_x; i += SK_THREADS)
             xhat[i] = 0;
         if (is_narrow)
@@ -164,149 +198,25 @@ static __device__ void prologue(const struct sk_args &a, uint16_t *xs, float *xn
     __syncthreads();
 }
 
-/* nx[unit or half][t] = -136 sum of x^ over the group: what counting from 128 + 8 adds to a row. */
-static __device__ void group_sums(const struct sk_args &a, const uint16_t *xs, float *nx,
-                                  int scales) {
-    int lane = threadIdx.x & 31, span = scales == 2 ? 32 : SK_K, n = a.units * SK_K / span;
-    for (int j = threadIdx.x >> 5; j < n * SK_MAX_T; j += SK_WARPS) {
-        int t = j % SK_MAX_T, u = j / SK_MAX_T;
-        float s = 0.0f;
-        if (t < a.T) {
-            const uint16_t *x = xs + (int64_t)t * a.ld_x + u * span;
-            s = from_bf16(x[lane]) + (span == SK_K ? from_bf16(x[lane + 32]) : 0.0f);
-        }
-        s = lanes_sum(s);
-        if (lane == 0) nx[j] = -136.0f * s;
+/* nx[half unit][t] = -136 sum of x^ over 32 columns: what counting from 128 + 8 adds to a row. Four
+ * lanes a half, 8 columns each; zero for columns without a token. */
+static __device__ void group_sums(const struct sk_args &a, const uint16_t *xs, float *nx) {
+    const int halves = a.ld_x / 32; /* units rounded up to a batch: x^ is zero behind D */
+    int n = halves * SK_MAX_T;
+#pragma unroll 1
+    for (int i = threadIdx.x; i < n; i += SK_THREADS)
+        if (i % SK_MAX_T >= a.T) nx[i] = 0.0f;
+    int n4 = halves * a.T * 4, all = (n4 + 31) / 32 * 32;
+#pragma unroll 1
+    for (int i = threadIdx.x; i < all; i += SK_THREADS) {
+        int j = (i < n4 ? i : 0) / 4, t = j / halves, half = j % halves;
+        uint4 w = *(const uint4 *)(xs + (int64_t)t * a.ld_x + half * 32 + (i & 3) * 8);
+        float s = ((bf16_lo(w.x) + bf16_hi(w.x)) + (bf16_lo(w.y) + bf16_hi(w.y))) +
+                  ((bf16_lo(w.z) + bf16_hi(w.z)) + (bf16_lo(w.w) + bf16_hi(w.w)));
+        s = lanes_sum<4>(s);
+        if (i < n4 && (i & 3) == 0) nx[half * SK_MAX_T + t] = -136.0f * s;
     }
-    __syncthreads();
 }
-
-/* ---- units of weights ------------------------------------------------------------------------
- * A lane (g = lane / 4, q = lane % 4) holds rows g and g + 8 at columns 8q..8q+7 and
- * 32+8q..32+8q+7: mma j takes columns 4j..4j+3 of its half. Only the order of columns differs from
- * the textbook fragment, and x^ is read in the same order: two 16-byte loads. */
-template <int FMT, int SC> struct unit;
-
-template <int SC> struct unit<WT_BF16, SC> {
-    enum { DEPTH = 3 };
-    uint4 r[4];
-    __device__ void load(const struct wt_block &b, const struct sk_args &a, int tile, int pos,
-                         int lane) {
-        int64_t ld = (int64_t)a.units * SK_K;
-        int g = lane >> 2, q = lane & 3;
-        int64_t row = a.is_pair ? tile * 8 + g : tile * 16 + g;
-        int64_t row8 = a.is_pair ? (int64_t)b.n_tiles * 8 + row : row + 8;
-        const char *p = b.data + (row * ld + pos * SK_K + 8 * q) * 2;
-        const char *p8 = b.data + (row8 * ld + pos * SK_K + 8 * q) * 2;
-        r[0] = load_stream(p);
-        r[1] = load_stream(p + 64);
-        r[2] = load_stream(p8);
-        r[3] = load_stream(p8 + 64);
-    }
-    __device__ void use(float *acc, const uint4 &x0, const uint4 &x1, const float *, int) const {
-        mma_bf16(acc, r[0].x, r[2].x, r[0].y, r[2].y, x0.x, x0.y);
-        mma_bf16(acc, r[0].z, r[2].z, r[0].w, r[2].w, x0.z, x0.w);
-        mma_bf16(acc, r[1].x, r[3].x, r[1].y, r[3].y, x1.x, x1.y);
-        mma_bf16(acc, r[1].z, r[3].z, r[1].w, r[3].w, x1.z, x1.w);
-    }
-};
-
-/* Scales of a unit: [16] or [2][16] bf16 pairs (row g, row g + 8) behind the weights. */
-DEV void add_scaled(float *acc, const float *c, uint32_t scale) {
-    float s0 = bf16_lo(scale), s8 = bf16_hi(scale);
-    acc[0] = fmaf(s0, c[0], acc[0]);
-    acc[1] = fmaf(s0, c[1], acc[1]);
-    acc[2] = fmaf(s8, c[2], acc[2]);
-    acc[3] = fmaf(s8, c[3], acc[3]);
-}
-
-/* Two int8 in the low bytes of the halves of w to two bf16: 128 + low 7 bits, less 128 or 256. */
-DEV uint32_t i8_pair(uint32_t w) {
-    uint32_t a = (w & 0x007f007fu) | 0x43004300u, b = (w & 0x00800080u) | 0x43004300u, d;
-    asm("sub.rn.bf16x2 %0, %1, %2;" : "=r"(d) : "r"(a), "r"(b));
-    return d;
-}
-
-template <int SC> struct unit<WT_I8, SC> {
-    enum { DEPTH = 5 };
-    uint4 r[2];
-    uint32_t s[2];
-    __device__ void load(const struct wt_block &b, const struct sk_args &a, int tile, int pos,
-                         int lane) {
-        const char *p = b.data + ((int64_t)tile * a.units + pos) * (1024 + 32 * SC);
-        r[0] = load_stream(p + lane * 16);
-        r[1] = load_stream(p + 512 + lane * 16);
-#pragma unroll
-        for (int i = 0; i < SC; i++)
-            s[i] = __ldg((const uint32_t *)(p + 1024) + 8 * i + (lane >> 2));
-    }
-    DEV void two(float *c, uint32_t w0, uint32_t w1, uint32_t b0, uint32_t b1) {
-        mma_bf16(c, i8_pair(w0), i8_pair(w0 >> 8), i8_pair(w1), i8_pair(w1 >> 8), b0, b1);
-    }
-    __device__ void use(float *acc, const uint4 &x0, const uint4 &x1, const float *, int) const {
-        if (SC == 0) {
-            two(acc, r[0].x, r[0].y, x0.x, x0.y);
-            two(acc, r[0].z, r[0].w, x0.z, x0.w);
-            two(acc, r[1].x, r[1].y, x1.x, x1.y);
-            two(acc, r[1].z, r[1].w, x1.z, x1.w);
-            return;
-        }
-        float c[4] = {0, 0, 0, 0};
-        two(c, r[0].x, r[0].y, x0.x, x0.y);
-        two(c, r[0].z, r[0].w, x0.z, x0.w);
-        if (SC == 2) {
-            add_scaled(acc, c, s[0]);
-            c[0] = c[1] = c[2] = c[3] = 0.0f;
-        }
-        two(c, r[1].x, r[1].y, x1.x, x1.y);
-        two(c, r[1].z, r[1].w, x1.z, x1.w);
-        add_scaled(acc, c, s[SC == 2]);
-    }
-};
-
-template <int SC> struct unit<WT_I4, SC> {
-    enum { DEPTH = 8 };
-    uint4 r;
-    uint32_t s[2];
-    __device__ void load(const struct wt_block &b, const struct sk_args &a, int tile, int pos,
-                         int lane) {
-        const char *p = b.data + ((int64_t)tile * a.units + pos) * (512 + 32 * SC);
-        r = load_stream(p + lane * 16);
-#pragma unroll
-        for (int i = 0; i < SC; i++)
-            s[i] = __ldg((const uint32_t *)(p + 512) + 8 * i + (lane >> 2));
-    }
-    /* Nibbles u = q + 8 as bf16 128 + u: no subtraction, see group_sums. */
-    DEV uint32_t pick(uint32_t w) {
-        return (w & 0x000f000fu) | 0x43004300u;
-    }
-    DEV void two(float *c, uint32_t w, uint32_t b0, uint32_t b1) {
-        mma_bf16(c, pick(w), pick(w >> 4), pick(w >> 8), pick(w >> 12), b0, b1);
-    }
-    /* nx: the sums of this lane's two token columns */
-    __device__ void use(float *acc, const uint4 &x0, const uint4 &x1, const float *nx, int) const {
-        float2 n = *(const float2 *)nx;
-        float c[4] = {n.x, n.y, n.x, n.y};
-        two(c, r.x, x0.x, x0.y);
-        two(c, r.y, x0.z, x0.w);
-        if (SC == 2) {
-            add_scaled(acc, c, s[0]);
-            n = *(const float2 *)(nx + SK_MAX_T);
-            c[0] = c[2] = n.x;
-            c[1] = c[3] = n.y;
-        }
-        two(c, r.z, x1.x, x1.y);
-        two(c, r.w, x1.z, x1.w);
-        if (SC == 0) {
-            acc[0] += c[0];
-            acc[1] += c[1];
-            acc[2] += c[2];
-            acc[3] += c[3];
-        } else {
-            add_scaled(acc, c, s[SC == 2]);
-        }
-    }
-};
 
 /* ---- epilogue ------------------------------------------------------------------------------- */
 
@@ -378,114 +288,191 @@ static __device__ __noinline__ void finish_tile(const struct sk_args &a, const s
 
 /* ---- the kernel ----------------------------------------------------------------------------- */
 
-/* Weights depend on nothing: the first SK_PREFETCH bytes of the block's share move to the L2 while
- * the kernel before still runs. */
+/* Warps hand a finished tile to the last warp of the block through SK_TILES buffers, so that nobody
+ * waits for an epilogue: `full` counts the warps, `empty` the reader. */
+DEV void bar_init(uint64_t *bar, unsigned n) {
+    asm volatile("mbarrier.init.shared.b64 [%0], %1;" ::"r"(smem_addr(bar)), "r"(n) : "memory");
+}
+DEV void bar_arrive(uint64_t *bar) {
+    asm volatile("{.reg .b64 t; mbarrier.arrive.shared.b64 t, [%0];}" ::"r"(smem_addr(bar))
+                 : "memory");
+}
+DEV void bar_wait(uint64_t *bar, unsigned parity) {
+    unsigned done = 0;
+    while (!done)
+#if __CUDA_ARCH__ >= 900 /* sleeps in hardware */
+        asm volatile("{.reg .pred p; mbarrier.try_wait.parity.shared.b64 p, [%1], %2;"
+                     " selp.u32 %0, 1, 0, p;}"
+#else
+        asm volatile("{.reg .pred p; mbarrier.test_wait.parity.shared.b64 p, [%1], %2;"
+                     " selp.u32 %0, 1, 0, p;}"
+#endif
+                     : "=r"(done)
+                     : "r"(smem_addr(bar)), "r"(parity)
+                     : "memory");
+}
+
+struct tile_ring {
+    uint64_t full[SK_TILES], empty[SK_TILES];
+};
+
+/* The part of a block: batches [from, to) of its group of blocks, tiles first..last. */
+struct share {
+    int from, to, per_tile, first, last;
+    bool is_extra;
+};
+
+/* Weights depend on nothing: the first SK_PREFETCH bytes of the share move to the L2 while the
+ * kernel before still runs. */
 template <int FMT, int SC>
-static __device__ void prefetch(const struct sk_args &a, const struct wt_block &b, int u0, int u1) {
-    int n = SK_PREFETCH / (FMT == WT_BF16 ? 2048 : (FMT == WT_I8 ? 1024 : 512) + 32 * SC);
-    if (u1 - u0 < n) n = u1 - u0;
+static __device__ void prefetch(const struct sk_args &a, const struct wt_block &b, const share &m) {
+    typedef batch<FMT, SC> B;
+    const int unit = B::BYTES, lines = (unit + 127) / 128;
+    int n = SK_PREFETCH / (unit * B::UNITS);
+    if (m.to - m.from < n) n = m.to - m.from;
     if (FMT == WT_BF16) { /* a unit is 16 lines, each in its own row */
+#pragma unroll 1
         for (int i = threadIdx.x; i < n * SK_ROWS; i += SK_THREADS) {
-            int u = u0 + i / SK_ROWS, r = i % SK_ROWS, tile = u / a.units, pos = u % a.units;
+            int u = m.from + i / SK_ROWS, r = i % SK_ROWS, tile = u / a.units, pos = u % a.units;
             int64_t row = a.is_pair ? tile * 8 + (r & 7) + (r >> 3) * (int64_t)b.n_tiles * 8
                                     : tile * (int64_t)SK_ROWS + r;
             prefetch_l2(b.data + (row * a.units + pos) * (SK_K * 2));
         }
     } else {
-        int bytes = (FMT == WT_I8 ? 1024 : 512) + 32 * SC;
-        const char *p = b.data + (int64_t)u0 * bytes;
-        for (int i = threadIdx.x * 128; i < n * bytes; i += SK_THREADS * 128)
-            prefetch_l2(p + i);
+        int64_t u0 = (int64_t)(m.from / m.per_tile) * a.units + m.from % m.per_tile * B::UNITS;
+        const char *p = b.data + u0 * unit;
+#pragma unroll 1
+        for (int i = threadIdx.x; i < n * B::UNITS * lines; i += SK_THREADS)
+            prefetch_l2(p + (int64_t)i * 128);
+    }
+}
+
+template <int FMT, int SC>
+static __device__ void stream(const struct sk_args &a, const struct wt_block &b, const share &m,
+                              uint8_t *smem, const sk_smem &at, tile_ring *tr) {
+    typedef batch<FMT, SC> B;
+    const int warp = threadIdx.x >> 5, lane = threadIdx.x & 31, g = lane >> 2, q = lane & 3;
+    const int n = SK_ROWS * a.T;
+    cursor<FMT, SC> next;
+    next.seek(b, a, m.from + warp, lane);
+    B ring[SK_RING];
+#pragma unroll
+    for (int d = 0; d < SK_RING; d++) {
+        if (m.from + warp + SK_WARPS * d < m.to) ring[d].load(next.p, next.arg);
+        next.next();
+    }
+    const bool is_on = g < a.T; /* lanes of columns without a token feed zeros */
+    const uint16_t *xrow = (const uint16_t *)(smem + at.xhat) + (is_on ? g : 0) * a.ld_x + 8 * q;
+    const float *nx = (const float *)(smem + at.nx) + 2 * q;
+    float *red = (float *)(smem + at.red);
+    sums acc;
+    acc.clear();
+    int u = m.from + warp, pos = u - m.first * m.per_tile, tile = m.first, n_done = 0;
+    auto flush = [&]() {
+        int buf = n_done % SK_TILES;
+        if (n_done >= SK_TILES) bar_wait(&tr->empty[buf], (n_done / SK_TILES - 1) & 1);
+        float *r = red + (buf * SK_WARPS + warp) * n;
+        if (2 * q < a.T) {
+            r[2 * q * SK_ROWS + g] = acc.a[0] + acc.b[0];
+            r[2 * q * SK_ROWS + g + 8] = acc.a[2] + acc.b[2];
+        }
+        if (2 * q + 1 < a.T) {
+            r[(2 * q + 1) * SK_ROWS + g] = acc.a[1] + acc.b[1];
+            r[(2 * q + 1) * SK_ROWS + g + 8] = acc.a[3] + acc.b[3];
+        }
+        acc.clear();
+        __syncwarp();
+        if (lane == 0) bar_arrive(&tr->full[buf]);
+        n_done++;
+        tile++;
+    };
+    while (u < m.to) {
+#pragma unroll
+        for (int d = 0; d < SK_RING; d++) {
+            if (u < m.to) {
+                for (; pos >= m.per_tile; pos -= m.per_tile)
+                    flush();
+                const uint16_t *x = xrow + pos * (B::UNITS * SK_K);
+                const float *sx = nx + pos * (B::UNITS * 2 * SK_MAX_T);
+#pragma unroll
+                for (int i = 0; i < B::UNITS; i++) {
+                    columns c = {};
+                    if (is_on) {
+                        c.lo = *(const uint4 *)(x + i * SK_K);
+                        c.hi = *(const uint4 *)(x + i * SK_K + 32);
+                    }
+                    ring[d].use(acc, i, c, sx + i * 2 * SK_MAX_T);
+                }
+                if (u + SK_WARPS * SK_RING < m.to) ring[d].load(next.p, next.arg);
+                next.next();
+                u += SK_WARPS;
+                pos += SK_WARPS;
+            }
+        }
+    }
+    while (tile <= m.last)
+        flush();
+}
+
+/* The last warp: epilogues, one tile after the other. */
+static __device__ void finish(const struct sk_args &a, const struct wt_block &b, const share &m,
+                              const float *red, tile_ring *tr, bool is_done) {
+    for (int tile = m.first, i = 0; tile <= m.last; tile++, i++) {
+        int buf = i % SK_TILES;
+        bar_wait(&tr->full[buf], (i / SK_TILES) & 1);
+        finish_tile(a, b, m.is_extra, red + buf * SK_WARPS * SK_ROWS * a.T, tile,
+                    tile == m.first && m.from % m.per_tile != 0,
+                    tile == m.last && m.to % m.per_tile != 0, is_done);
+        __syncwarp();
+        if ((threadIdx.x & 31) == 0) bar_arrive(&tr->empty[buf]);
     }
 }
 
 template <int FMT, int SC>
 static __device__ void run_block(const struct sk_args &a, const struct wt_block &b, bool is_extra,
                                  int cta, int n_cta, uint8_t *smem) {
-    typedef unit<FMT, SC> U;
-    const int warp = threadIdx.x >> 5, lane = threadIdx.x & 31, g = lane >> 2, q = lane & 3;
-    const int upt = a.units;
-    const int64_t all = (int64_t)b.n_tiles * upt;
-    const int u0 = (int)(all * cta / n_cta), u1 = (int)(all * (cta + 1) / n_cta);
-    prefetch<FMT, SC>(a, b, u0, u1);
-    pdl_wait();
-    pdl_next();
-    const bool is_done = a.step->done != 0;
-
-    struct sk_smem at =
-        sk_layout(upt, a.T, a.D, a.add != NULL, a.main.format == WT_I4, a.main.scales);
-    uint16_t *xs = (uint16_t *)(smem + at.xhat);
-    float *nx = (float *)(smem + at.nx), *red = (float *)(smem + at.red);
-    float *xnew = (float *)(smem + at.xnew);
-    prologue(a, xs, xnew, red);
+    __shared__ __align__(8) tile_ring tr;
     __shared__ bool is_last;
+    const bool is_finisher = threadIdx.x >= SK_WARPS * 32;
+    share m;
+    m.per_tile = (a.units + batch<FMT, SC>::UNITS - 1) / batch<FMT, SC>::UNITS;
+    const int64_t all = (int64_t)b.n_tiles * m.per_tile;
+    /* Few tiles: whole ones, no block waits for another. Many: an equal share of batches. */
+    const bool is_whole = b.n_tiles < SK_WHOLE_TILES * n_cta;
+    m.from = is_whole ? b.n_tiles * cta / n_cta * m.per_tile : (int)(all * cta / n_cta);
+    m.to = is_whole ? b.n_tiles * (cta + 1) / n_cta * m.per_tile : (int)(all * (cta + 1) / n_cta);
+    m.first = m.from / m.per_tile;
+    m.last = (m.to - 1) / m.per_tile;
+    m.is_extra = is_extra;
+    const sk_smem at = sk_layout(a.ld_x, a.T, a.D, a.add != NULL, a.main.format);
+    prefetch<FMT, SC>(a, b, m);
+    if (threadIdx.x == 0) {
+        for (int i = 0; i < SK_TILES; i++) {
+            bar_init(&tr.full[i], SK_WARPS);
+            bar_init(&tr.empty[i], 1);
+        }
+    }
+    pdl_wait();
+    pdl_next(); /* blocks of the next kernel take the places of those that end, and prefetch */
+    const bool is_done = a.step->done != 0;
+    float *red = (float *)(smem + at.red), *xnew = (float *)(smem + at.xnew);
+    uint16_t *xs = (uint16_t *)(smem + at.xhat);
+    prologue(a, xs, xnew, red);
+    if (FMT == WT_I4) group_sums(a, xs, (float *)(smem + at.nx));
+    __syncthreads();
     if (a.add && threadIdx.x == 0) /* all have read x when the last one counts itself */
         is_last = atomicAdd(a.ticket, 1u) == gridDim.x - 1;
-    if (FMT == WT_I4) group_sums(a, xs, nx, SC);
-
-    const bool is_on = g < a.T; /* lanes of columns without a token feed zeros */
-    const uint16_t *xrow = xs + (is_on ? g : 0) * a.ld_x + 8 * q;
-    float acc[4] = {0, 0, 0, 0};
-    int u = u0 + warp;
-    int lt = u / upt, lp = u % upt; /* next unit to load */
-    U ring[U::DEPTH];
-#pragma unroll
-    for (int d = 0; d < U::DEPTH; d++) {
-        if (u + SK_WARPS * d < u1) ring[d].load(b, a, lt, lp, lane);
-        for (lp += SK_WARPS; lp >= upt; lp -= upt)
-            lt++;
-    }
-    const int first = u0 / upt, last = (u1 - 1) / upt;
-    int tile = first, pos = u0 - first * upt + warp, n_done = 0;
-    const int n = SK_ROWS * a.T;
-    auto flush = [&]() {
-        float *r = red + ((n_done & 1) * SK_WARPS + warp) * n;
-        if (2 * q < a.T) {
-            r[2 * q * SK_ROWS + g] = acc[0];
-            r[2 * q * SK_ROWS + g + 8] = acc[2];
-        }
-        if (2 * q + 1 < a.T) {
-            r[(2 * q + 1) * SK_ROWS + g] = acc[1];
-            r[(2 * q + 1) * SK_ROWS + g + 8] = acc[3];
-        }
-        acc[0] = acc[1] = acc[2] = acc[3] = 0.0f;
-        __syncthreads();
-        if (warp == (n_done & (SK_WARPS - 1)))
-            finish_tile(a, b, is_extra, red + (n_done & 1) * SK_WARPS * n, tile,
-                        tile == first && u0 % upt != 0, tile == last && u1 % upt != 0, is_done);
-        n_done++;
-        tile++;
-    };
-    while (u < u1) {
-#pragma unroll
-        for (int d = 0; d < U::DEPTH; d++) {
-            if (u < u1) {
-                for (; pos >= upt; pos -= upt)
-                    flush();
-                uint4 x0 = make_uint4(0, 0, 0, 0), x1 = x0;
-                if (is_on) {
-                    x0 = *(const uint4 *)(xrow + pos * SK_K);
-                    x1 = *(const uint4 *)(xrow + pos * SK_K + 32);
-                }
-                ring[d].use(acc, x0, x1, nx + pos * (SC == 2 ? 2 : 1) * SK_MAX_T + 2 * q, 0);
-                if (u + SK_WARPS * U::DEPTH < u1) ring[d].load(b, a, lt, lp, lane);
-                for (lp += SK_WARPS; lp >= upt; lp -= upt)
-                    lt++;
-                u += SK_WARPS;
-                pos += SK_WARPS;
-            }
-        }
-    }
-    while (tile <= last)
-        flush();
-    if (a.add) { /* the block that counted last: x is read by nobody any more */
-        __syncthreads();
-        if (is_last) {
-            for (int i = threadIdx.x; i < a.T * a.D && !is_done; i += SK_THREADS)
-                ((float *)a.x)[i] = xnew[i];
-            if (threadIdx.x == 0) *a.ticket = 0;
-        }
-    }
+    if (is_finisher)
+        finish(a, b, m, red, &tr, is_done);
+    else
+        stream<FMT, SC>(a, b, m, smem, at, &tr);
+    if (!a.add) return;
+    __syncthreads();
+    if (!is_last) return; /* the block that counted last: x is read by nobody any more */
+#pragma unroll 1
+    for (int i = threadIdx.x; i < a.T * a.D && !is_done; i += SK_THREADS)
+        ((float *)a.x)[i] = xnew[i];
+    if (threadIdx.x == 0) *a.ticket = 0;
 }
 
 template <int FMT, int SC>
@@ -496,7 +483,8 @@ __global__ void __launch_bounds__(SK_THREADS, 2)
     if (cta < a.n_main)
         run_block<FMT, SC>(a, a.main, false, cta, a.n_main, smem);
     else
-        run_block<WT_BF16, 0>(a, a.extra, true, cta - a.n_main, (int)gridDim.x - a.n_main, smem);
+        run_block<WT_BF16, FMT == WT_BF16 ? 0 : 1>(a, a.extra, true, cta - a.n_main,
+                                                   (int)gridDim.x - a.n_main, smem);
 }
 
 typedef void (*skinny_fn)(struct sk_args);
@@ -521,7 +509,7 @@ static void share_blocks(const kn_dev *dev, const kn_weight *w, struct sk_args *
     int64_t unit = (int64_t)wt_unit_bytes(w->main.format, w->main.scales);
     int64_t main_bytes = w->main.n_tiles * w->units * unit;
     int64_t extra_bytes = (int64_t)w->extra.n_tiles * w->units * SK_ROWS * SK_K * 2;
-    int n = dev->n_sm < MAX_CTAS ? dev->n_sm : MAX_CTAS, n_extra = 0;
+    int n = 2 * dev->n_sm < MAX_CTAS ? 2 * dev->n_sm : MAX_CTAS, n_extra = 0;
     if (w->extra.n_tiles) {
         n_extra =
             (int)((extra_bytes * n + main_bytes + extra_bytes - 1) / (main_bytes + extra_bytes));
@@ -550,7 +538,8 @@ static int fill_args(kn_dev *dev, const struct kn_linear *l, struct sk_args *a, 
     }
     a->units = w->units;
     a->D = (int32_t)w->cols;
-    a->ld_x = w->units * SK_K + 8;
+    int per = w->main.format == WT_I4 ? 4 : w->main.format == WT_I8 ? 2 : 1; /* units of a batch */
+    a->ld_x = (w->units + per - 1) / per * per * SK_K + 8;
     a->epi = l->epi;
     a->is_pair = w->is_pair;
     a->x_f32 = l->x.dtype == KN_F32;
@@ -578,8 +567,7 @@ static int launch_rows(kn_dev *dev, const struct kn_linear *l, struct sk_args a,
     a.gate = l->gate.data ? (const char *)l->gate.data + t0 * l->x.cols * 2 : NULL;
     for (int i = 0; i < a.n_parts; i++)
         if (a.out[i].p) a.out[i].p = (char *)a.out[i].p + t0 * a.out[i].ld * (a.out[i].f32 ? 4 : 2);
-    size_t smem =
-        sk_layout(a.units, n, a.D, a.add != NULL, a.main.format == WT_I4, a.main.scales).total;
+    size_t smem = sk_layout(a.ld_x, n, a.D, a.add != NULL, a.main.format).total;
     struct cu_grid g = {dim3((unsigned)n_ctas), SK_THREADS, smem, true};
     return cu_launch(dev, "skinny_k", pick_kernel(&a.main), g, err, a);
 }
@@ -614,8 +602,7 @@ static int run_columns(kn_dev *dev, const struct kn_linear *call, ox_err *err) {
     share_blocks(dev, l->w, &a, &n_ctas);
     int fit = SK_MAX_T; /* token columns whose x^ fits the shared memory */
     while (fit > 1 &&
-           sk_layout(a.units, fit, a.D, l->add.data != NULL, a.main.format == WT_I4, a.main.scales)
-                   .total > dev->smem_max)
+           sk_layout(a.ld_x, fit, a.D, l->add.data != NULL, a.main.format).total > dev->smem_max)
         fit--;
     for (int64_t t = 0; !rc && t < l->x.rows; t += fit) {
         int n = (int)(l->x.rows - t < fit ? l->x.rows - t : fit);

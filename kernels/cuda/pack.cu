@@ -326,6 +326,7 @@ static int alloc_block(kn_dev *dev, kn_weight *w, struct wt_block *b, ox_err *er
     size_t unit = wt_unit_bytes(b->format, b->scales);
     size_t bytes = (size_t)b->n_tiles * (size_t)w->units * unit;
     size_t rows = (size_t)b->n_tiles * SK_ROWS * 4;
+    bytes += 4 * unit; /* the last batch of the last tile may reach behind it */
     int rc = cu_alloc(dev, bytes, "weights", (void **)&b->data, err);
     if (!rc) rc = cu_check(dev, cudaMemsetAsync(b->data, 0, bytes, dev->stream), "weights", err);
     w->n_bytes += bytes;

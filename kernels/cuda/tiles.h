@@ -7,13 +7,16 @@ enum {
     SK_MAX_T = 8, /* token columns of one mma m16n8k16: decode and short verify steps */
     SK_ROWS = 16, /* rows of a tile: the m of that mma */
     SK_K = 64,    /* columns of a unit: one group of a 64-wide quantised weight, a line of bf16 */
-    SK_THREADS = 256, /* 8 warps share the columns of a tile; at 128 registers a block of the next
-                       * kernel fits beside this one (dependent launch). 512 threads at 64 spill */
-    SK_WARPS = SK_THREADS / 32,
-    SK_PREFETCH = 96 * 1024, /* bytes a block moves to the L2 before it may start: 12 MB of 50 */
-    SK_MAX_NORM = 4 * 4 * SK_THREADS /* widest row that a norm keeps in registers: 4 float4 a
-                                      * thread; wider ones are normed by a kernel of their own */
-    ,
+    SK_THREADS = 256, /* 8 warps of 128 registers: two blocks an SM */
+    SK_WARPS = 7,     /* of them stream weights, the last does the epilogues */
+    SK_RING = 3, /* batches of 2 KB in flight a warp, in registers: 84 KB an SM. One block an SM
+                  * (42 KB) reads at 2.3 TB/s, two at 2.7, H100. See PERF.md for what was slower */
+    SK_PREFETCH = 64 * 1024, /* bytes a block moves to the L2 before it may start */
+    SK_WHOLE_TILES = 3,      /* fewer tiles a block than this are not cut */
+    SK_TILES = 4,            /* finished tiles under way to the epilogue */
+    SK_NORM_VECS = 4,        /* float4 of a row that a thread keeps for a norm; */
+    SK_MAX_NORM =
+        4 * SK_NORM_VECS * SK_THREADS, /* wider rows are normed by a kernel of their own */
 
     GDN_LANES = 8, /* lanes that share one row of the state: 3 shuffles a sum */
     GDN_ROWS = 32, /* rows of Dv in a block: 8 warps of 4 rows; 180 blocks for the 7B */

@@ -381,12 +381,20 @@ static const struct gdn_case {
     int64_t T, Hk, Hv, Dk, Dv;
     float beta_max;
 } gdn_cases[] = {
-    {"one token", 1, 1, 1, 8, 8, 2.0f},        {"odd rows", 5, 3, 3, 12, 13, 1.0f},
-    {"tile - 1", 8, 1, 2, 28, 31, 2.0f},       {"tile + 1", 9, 1, 2, 36, 33, 2.0f},
-    {"tiny-7b-shape", 33, 4, 4, 24, 48, 2.0f}, {"shared keys", 17, 2, 6, 16, 32, 2.0f},
-    {"oxbow-mini", 70, 9, 9, 64, 64, 2.0f},    {"oxbow-mini step", 3, 9, 9, 64, 64, 2.0f},
-    {"7b", 6, 30, 30, 96, 192, 2.0f},          {"7b prefill", 40, 30, 30, 96, 192, 2.0f},
-    {"spans", 1100, 2, 2, 64, 64, 2.0f},       {"widest", 20, 1, 1, 128, 64, 2.0f},
+    {"one token", 1, 1, 1, 8, 8, 2.0f},
+    {"not in fours", 11, 3, 3, 10, 14, 2.0f},
+    {"not in fours, step", 4, 2, 2, 30, 22, 2.0f},
+    {"odd rows", 5, 3, 3, 12, 13, 1.0f},
+    {"tile - 1", 8, 1, 2, 28, 31, 2.0f},
+    {"tile + 1", 9, 1, 2, 36, 33, 2.0f},
+    {"tiny-7b-shape", 33, 4, 4, 24, 48, 2.0f},
+    {"shared keys", 17, 2, 6, 16, 32, 2.0f},
+    {"oxbow-mini", 70, 9, 9, 64, 64, 2.0f},
+    {"oxbow-mini step", 3, 9, 9, 64, 64, 2.0f},
+    {"7b", 6, 30, 30, 96, 192, 2.0f},
+    {"7b prefill", 40, 30, 30, 96, 192, 2.0f},
+    {"spans", 1100, 2, 2, 64, 64, 2.0f},
+    {"widest", 20, 1, 1, 128, 64, 2.0f},
 };
 enum { N_GDN = sizeof gdn_cases / sizeof gdn_cases[0], TAPS = 4 };
 
@@ -479,7 +487,7 @@ static void test_kn_cuda__gdn_may_be_cut_anywhere(void **state) {
     static const struct {
         size_t c;
         int64_t piece;
-    } cuts[] = {{2, 1}, {2, 3}, {7, 1}, {8, 1}, {8, 4}, {6, 10}, {10, 100}, {10, 550}};
+    } cuts[] = {{4, 1}, {4, 3}, {9, 1}, {10, 1}, {10, 4}, {8, 10}, {12, 100}, {12, 550}, {2, 1}};
     for (size_t i = 0; i < sizeof cuts / sizeof cuts[0]; i++) {
         const struct gdn_case *c = &gdn_cases[cuts[i].c];
         struct gdn_run s;
@@ -515,10 +523,17 @@ static const struct attn_case {
     int H, Hkv;
     float rope_theta;
 } attn_cases[] = {
-    {"one token", 1, 8, 1, 1, 0.0f},        {"odd heads", 5, 24, 3, 1, 0.0f},
-    {"tiny-7b-shape", 65, 32, 5, 5, 0.0f},  {"tiny-gqa with RoPE", 70, 16, 6, 2, 10000.0f},
-    {"key tile - 1", 63, 64, 3, 1, 0.0f},   {"key tile + 1", 65, 64, 3, 1, 500000.0f},
-    {"oxbow-mini", 300, 64, 9, 3, 0.0f},    {"7b", 270, 128, 4, 4, 0.0f},
+    {"one token", 1, 8, 1, 1, 0.0f},
+    {"not in eights", 70, 12, 6, 3, 10000.0f},
+    {"not in eights, pairs", 30, 20, 4, 2, 0.0f},
+    {"not in eights, wide", 300, 94, 2, 1, 0.0f},
+    {"odd heads", 5, 24, 3, 1, 0.0f},
+    {"tiny-7b-shape", 65, 32, 5, 5, 0.0f},
+    {"tiny-gqa with RoPE", 70, 16, 6, 2, 10000.0f},
+    {"key tile - 1", 63, 64, 3, 1, 0.0f},
+    {"key tile + 1", 65, 64, 3, 1, 500000.0f},
+    {"oxbow-mini", 300, 64, 9, 3, 0.0f},
+    {"7b", 270, 128, 4, 4, 0.0f},
     {"four queries", 140, 128, 8, 2, 0.0f},
 };
 enum { N_ATTN = sizeof attn_cases / sizeof attn_cases[0], PAGES = 3 };
@@ -618,7 +633,8 @@ static void test_kn_cuda__attn_pieces_give_the_same_bits(void **state) {
     static const struct {
         size_t c;
         int64_t first, piece;
-    } cuts[] = {{6, 292, 1}, {7, 262, 2}, {3, 62, 3}, {6, 0, 75}, {7, 0, 90}, {8, 132, 1}};
+    } cuts[] = {{9, 292, 1}, {10, 262, 2}, {6, 62, 3}, {9, 0, 75},
+                {10, 0, 90}, {11, 132, 1}, {1, 64, 1}};
     for (size_t i = 0; i < sizeof cuts / sizeof cuts[0]; i++)
         for (int kv = 0; kv < 3; kv++) {
             const struct attn_case *c = &attn_cases[cuts[i].c];

@@ -10,6 +10,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -83,7 +84,8 @@ static void check_story(struct tiny *t, const char *name, size_t longest) {
     }
 }
 
-static void test_resume__equals_straight_on(void **state) {
+/* Folders on one backend. */
+static void check_stories(const char *backend) {
     static const struct {
         const char *folder, *kv;
         size_t longest;
@@ -94,12 +96,29 @@ static void test_resume__equals_straight_on(void **state) {
         {"tiny-heads", "f32", 513},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct ox_engine_opts opts = {.backend = "cpu", .kv = cases[i].kv};
+        struct ox_engine_opts opts = {.backend = backend, .kv = cases[i].kv};
         struct tiny t;
         tiny_open(&t, cases[i].folder, &opts, NULL);
         check_story(&t, cases[i].folder, cases[i].longest);
         tiny_close(&t);
     }
+}
+
+static void test_resume__equals_straight_on(void **state) {
+    check_stories("cpu");
+}
+
+static void test_resume__equals_straight_on_cuda(void **state) {
+    kn_dev *dev = NULL;
+    ox_err err = {0};
+    const char *must = getenv("OXBOW_TEST_REQUIRE");
+    if (!kn_cuda() || kn_cuda()->open(&(struct kn_open){0}, &dev, &err)) {
+        printf("SKIP cuda: %s\n", kn_cuda() ? err.what : "built without it");
+        if (must && strstr(must, "cuda")) fail_msg("a CUDA device is required");
+        return;
+    }
+    kn_cuda()->close(dev);
+    check_stories("cuda");
 }
 
 /* The same on a device that works ahead of the draw, records steps and copies out late. */
@@ -346,6 +365,7 @@ static void test_resume__foreign_records(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_resume__equals_straight_on),
+        cmocka_unit_test(test_resume__equals_straight_on_cuda),
         cmocka_unit_test(test_resume__on_a_device_that_works_ahead),
         cmocka_unit_test(test_resume__on_a_gpu),
         cmocka_unit_test(test_resume__grid_in_decode),

@@ -74,6 +74,35 @@ int db_touch_private(const char *path, ox_err *err) {
     return 0;
 }
 
+/* ---- ids as bytes ------------------------------------------------------- */
+
+int ids_pack(struct buf *out, const int32_t *tok, size_t n, ox_err *err) {
+    int rc = buf_room(out, 4 * n, err);
+    if (rc) return rc;
+    unsigned char *p = (unsigned char *)out->p + out->n;
+    for (size_t i = 0; i < n; i++, p += 4) {
+        uint32_t v = (uint32_t)tok[i];
+        p[0] = (unsigned char)v;
+        p[1] = (unsigned char)(v >> 8);
+        p[2] = (unsigned char)(v >> 16);
+        p[3] = (unsigned char)(v >> 24);
+    }
+    buf_grown(out, 4 * n);
+    return 0;
+}
+
+int ids_unpack(const void *bytes, size_t n_bytes, struct ox_tokens *out, ox_err *err) {
+    const unsigned char *p = bytes;
+    size_t n = n_bytes / 4;
+    int rc = ox_grow(&out->v, &out->cap, out->n + n, sizeof *out->v, err);
+    if (rc) return rc;
+    for (size_t i = 0; i < n; i++, p += 4)
+        out->v[out->n + i] = (int32_t)((uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 |
+                                       (uint32_t)p[3] << 24);
+    out->n += n;
+    return 0;
+}
+
 /* ---- errors ------------------------------------------------------------- */
 
 static bool is_space(struct db *db, int sqlite_rc) {

@@ -6,6 +6,7 @@
 #ifndef DB_H
 #define DB_H
 
+#include "app/core/buf.h"
 #include "app/core/chat.h"
 
 #include <sqlite3.h>
@@ -84,6 +85,12 @@ int db_exec(struct db *db, const char *sql, ox_err *err); /* several statements,
 /* BEGIN IMMEDIATE. soft: gives up after DB_SOFT_WAIT_MS and syncs at checkpoints only. */
 int db_begin(struct db *db, bool soft, ox_err *err);
 int db_end(struct db *db, int rc, ox_err *err); /* commits if rc is 0, else undoes */
+
+/* ---- ids as bytes ------------------------------------------------------- */
+
+/* Appends n ids as little-endian u32; and back, appending to out. */
+int ids_pack(struct buf *out, const int32_t *tok, size_t n, ox_err *err);
+int ids_unpack(const void *bytes, size_t n_bytes, struct ox_tokens *out, ox_err *err);
 
 /* ---- files and time ----------------------------------------------------- */
 

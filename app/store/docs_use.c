@@ -56,7 +56,7 @@ int store_cite_append(store *st, int64_t message, const struct store_cite *c, ox
     return rc ? rc : insert_cite(st, message, (size_t)n, c, err);
 }
 
-static enum cite_verdict parse_verdict(const char *name) {
+enum cite_verdict store_verdict_parse(const char *name) {
     for (int v = CITE_EXACT; v <= CITE_MISSING; v++)
         if (strcmp(cite_verdict_name((enum cite_verdict)v), name) == 0) return (enum cite_verdict)v;
     return CITE_NONE;
@@ -75,7 +75,7 @@ int store_cite_list(store *st, int64_t message,
         struct store_cite row = {.msg_from = (size_t)query_col_i64(&q, 0),
                                  .msg_to = (size_t)query_col_i64(&q, 1),
                                  .quote = query_col_text(&q, 2, NULL),
-                                 .verdict = parse_verdict(query_col_text(&q, 3, NULL)),
+                                 .verdict = store_verdict_parse(query_col_text(&q, 3, NULL)),
                                  .doc = query_col_i64(&q, 4),
                                  .from = (size_t)query_col_i64(&q, 5),
                                  .to = (size_t)query_col_i64(&q, 6),

@@ -5,6 +5,7 @@
 #define INNER_H
 
 #include "app/core/buf.h"
+#include "app/core/cite.h"
 #include "app/store/db.h"
 #include "app/store/store.h"
 
@@ -52,6 +53,8 @@ int join_parts(store *st, int64_t id, struct joined *out, ox_err *err); /* appen
 /* In place: bytes become text that may be shown. */
 int repair_joined(struct joined *j, ox_err *err);
 void joined_deinit(struct joined *j);
+/* CITE_NONE: no such name. */
+enum cite_verdict store_verdict_parse(const char *name);
 int store_recover(store *st, ox_err *err); /* closes what dead processes left open */
 /* Deletes a message and its ancestors as far as no branch and no other message needs them. */
 int store_prune(store *st, int64_t leaf, size_t *n_deleted, ox_err *err);
@@ -62,11 +65,8 @@ void store_held_committed(store *st, bool committed);
 void store_imports_drop(store *st);
 int store_docs_recover(store *st, ox_err *err); /* removes what dead processes left half read in */
 
-/* ---- ids as bytes ------------------------------------------------------- */
+/* ---- text ------------------------------------------------------------------ */
 
-/* Appends n ids as little-endian u32; and back, appending to out. */
-int ids_pack(struct buf *out, const int32_t *tok, size_t n, ox_err *err);
-int ids_unpack(const void *bytes, size_t n_bytes, struct ox_tokens *out, ox_err *err);
 /* Copies text, ill-formed UTF-8 and NUL bytes as U+FFFD. */
 int text_repair(struct buf *out, const char *text, size_t n, ox_err *err);
 

@@ -11,7 +11,7 @@
 
 /* ---- hashes ------------------------------------------------------------- */
 
-static void put_key(unsigned char out[16], struct ox_key key) {
+void key_bytes(unsigned char out[16], struct ox_key key) {
     XXH128_canonicalFromHash((XXH128_canonical_t *)out,
                              (XXH128_hash_t){.high64 = key.hi, .low64 = key.lo});
 }
@@ -23,7 +23,7 @@ static void put_id(unsigned char *out, int32_t id) {
 
 struct ox_key hash_page(struct ox_key before, const int32_t *ids) {
     unsigned char bytes[16 + 4 * PAGE_TOKENS];
-    put_key(bytes, before);
+    key_bytes(bytes, before);
     for (int i = 0; i < PAGE_TOKENS; i++)
         put_id(bytes + 16 + 4 * i, ids[i]);
     return io_hash(bytes, sizeof bytes);
@@ -31,7 +31,7 @@ struct ox_key hash_page(struct ox_key before, const int32_t *ids) {
 
 struct ox_key hash_prefix(struct ox_key base, const int32_t *rest, size_t n_rest, size_t n) {
     unsigned char bytes[16 + 4 * PAGE_TOKENS + 8];
-    put_key(bytes, base);
+    key_bytes(bytes, base);
     for (size_t i = 0; i < n_rest; i++)
         put_id(bytes + 16 + 4 * i, rest[i]);
     for (int i = 0; i < 8; i++)

@@ -147,6 +147,8 @@ int states_renew(states *s, int rc);
 
 /* ---- hashes and records: states_find.c ---------------------------------- */
 
+void key_bytes(unsigned char out[16],
+               struct ox_key key); /* canonical: big-endian, high half first */
 struct ox_key hash_page(struct ox_key before, const int32_t *ids);
 struct ox_key hash_prefix(struct ox_key base, const int32_t *rest, size_t n_rest, size_t n);
 /* Nearest record of `want` strictly shorter than below (0: none). */
@@ -158,6 +160,7 @@ void load_end(states *s);                           /* notes the use */
 
 /* Writes the rows of every record whose files are there. Never waits. */
 int rows_settle(states *s, ox_err *err);
+int rows_find_page(states *s, struct ox_key chain, int64_t *id, ox_err *err); /* 0: no row */
 /* Inside a transaction: a record with what only it needed; files go with it. */
 int rows_drop_snapshot(states *s, int64_t id, uint64_t *freed, ox_err *err);
 /* Everything that refers to a damaged blob. */

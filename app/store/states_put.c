@@ -156,22 +156,9 @@ void chain_set(states *s, int32_t *ids, struct link *link, size_t n) {
 
 static struct ox_key hash_chain(struct ox_key before, struct ox_key content) {
     unsigned char bytes[32];
-    struct ox_key both[2] = {before, content};
-    for (int k = 0; k < 2; k++)
-        for (int i = 0; i < 8; i++) {
-            bytes[16 * k + i] = (unsigned char)(both[k].hi >> (56 - 8 * i));
-            bytes[16 * k + 8 + i] = (unsigned char)(both[k].lo >> (56 - 8 * i));
-        }
+    key_bytes(bytes, before);
+    key_bytes(bytes + 16, content);
     return io_hash(bytes, sizeof bytes);
-}
-
-static int find_page(states *s, struct ox_key chain, int64_t *id, ox_err *err) {
-    struct query q =
-        db_query(s->db, "SELECT id FROM page WHERE space_id = :space AND chain_hash = :chain");
-    query_i64(&q, ":space", s->space_id);
-    query_key(&q, ":chain", chain);
-    int rc = query_one(&q, id, err);
-    return rc == OX_ENOTFOUND ? 0 : rc;
 }
 
 static int put_page(states *s, enum ox_why why, struct ox_prefix at, const void *p, size_t n,
@@ -189,7 +176,7 @@ static int put_page(states *s, enum ox_why why, struct ox_prefix at, const void 
         return 0; /* put before; the timeline may already be longer */
     int rc = ox_grow(&c->ids, &c->cap_ids, (no + 1) * PAGE_TOKENS, sizeof *c->ids, err);
     if (!rc) rc = ox_grow(&c->link, &c->cap_link, no + 1, sizeof *c->link, err);
-    if (!rc) rc = find_page(s, link.chain, &link.page_id, err);
+    if (!rc) rc = rows_find_page(s, link.chain, &link.page_id, err);
     if (!rc && !link.page_id) rc = make_job(s, OX_BLOB_PAGE, why, p, n, &link.blob, err);
     if (rc) return rc;
     cut_chain(c, no);

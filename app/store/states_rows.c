@@ -44,21 +44,11 @@ static int ensure_blob(states *s, const struct blob_job *job, int64_t *id, ox_er
     return query_one(&q, id, err);
 }
 
-static int pack_ids(struct buf *out, const int32_t *tok, size_t n, ox_err *err) {
-    int rc = buf_room(out, 4 * n, err);
-    for (size_t i = 0; !rc && i < n; i++) {
-        uint32_t v = (uint32_t)tok[i];
-        const char bytes[4] = {(char)v, (char)(v >> 8), (char)(v >> 16), (char)(v >> 24)};
-        rc = buf_add(out, bytes, 4, err);
-    }
-    return rc;
-}
-
 static int insert_page(states *s, const struct pending *p, size_t no, int64_t parent, int64_t blob,
                        ox_err *err) {
     struct buf ids = {0};
     const struct link *l = &p->link[no];
-    int rc = pack_ids(&ids, p->ids + no * PAGE_TOKENS, PAGE_TOKENS, err);
+    int rc = ids_pack(&ids, p->ids + no * PAGE_TOKENS, PAGE_TOKENS, err);
     if (rc) goto out;
     struct query q = db_query(
         s->db,
@@ -77,7 +67,7 @@ out:
     return rc;
 }
 
-static int find_page(states *s, struct ox_key chain, int64_t *id, ox_err *err) {
+int rows_find_page(states *s, struct ox_key chain, int64_t *id, ox_err *err) {
     struct query q =
         db_query(s->db, "SELECT id FROM page WHERE space_id = :space AND chain_hash = :chain");
     query_i64(&q, ":space", s->space_id);
@@ -94,7 +84,7 @@ static int ensure_pages(states *s, const struct pending *p, int64_t *last, ox_er
     int rc = 0;
     for (size_t i = 0; !rc && i < p->n_links; i++) {
         int64_t id = 0, blob = 0;
-        rc = find_page(s, p->link[i].chain, &id, err);
+        rc = rows_find_page(s, p->link[i].chain, &id, err);
         if (!rc && !id) {
             if (!p->link[i].blob) return ox_err_set(err, OX_ENOTFOUND, "page %zu was evicted", i);
             rc = ensure_blob(s, p->link[i].blob, &blob, err);
@@ -114,7 +104,7 @@ static int insert_snapshot(states *s, const struct pending *p, int64_t page, int
     size_t n_below = 0, full = p->n_links * PAGE_TOKENS;
     int rc =
         find_below(s, (struct ox_prefix){p->ids, p->n_tokens}, p->n_tokens, &below, &n_below, err);
-    if (!rc) rc = pack_ids(&ids, p->ids + full, p->n_tokens - full, err);
+    if (!rc) rc = ids_pack(&ids, p->ids + full, p->n_tokens - full, err);
     if (rc) goto out;
     struct query q = db_query(s->db, "INSERT INTO snapshot (space_id, n_tokens, base_hash, "
                                      "prefix_hash, page_id, tail_ids, tail_blob_id, "

@@ -322,12 +322,6 @@ static int take_message(struct arriving *a, ox_err *err) {
     return rc;
 }
 
-static enum cite_verdict parse_verdict(const char *name) {
-    for (int v = CITE_EXACT; v <= CITE_MISSING; v++)
-        if (strcmp(cite_verdict_name((enum cite_verdict)v), name) == 0) return (enum cite_verdict)v;
-    return CITE_NONE;
-}
-
 static int take_citation(struct arriving *a, ox_err *err) {
     struct buf quote = {0}, word = {0};
     struct store_cite c = {0};
@@ -342,7 +336,7 @@ static int take_citation(struct arriving *a, ox_err *err) {
     }
     if (!rc) rc = get_text(a, "$.quote", &quote, err);
     if (!rc) rc = get_text(a, "$.verdict", &word, err);
-    c.verdict = parse_verdict(buf_str(&word));
+    c.verdict = store_verdict_parse(buf_str(&word));
     if (!rc && c.verdict == CITE_NONE) rc = refuse(a, err, "an unknown verdict");
     if (!rc && (v[1] < v[0] || (c.verdict != CITE_MISSING && v[3] <= v[2])))
         rc = refuse(a, err, "a quotation that ends before it begins");

@@ -173,7 +173,7 @@ static int complete(struct update *u) {
     bool is_command =
         text[0] == '/' && text[1] != '/' && !memchr(text, ' ', e->text.n) && e->cursor == e->text.n;
     if (!is_command) {
-        if (edit_is_empty(e)) s->focus = s->sheet.n > 0 ? FOCUS_CHAT : FOCUS_INPUT;
+        s->focus = s->sheet.n > 0 ? FOCUS_CHAT : s->pane.doc.w > 0 ? FOCUS_DOC : FOCUS_INPUT;
         return 0;
     }
     const struct command *first = command_complete(text + 1, e->text.n - 1, 0);

@@ -69,7 +69,10 @@ static void find_line(struct update *u, int step) {
 static int copy_quote(struct update *u) {
     struct cite c;
     size_t message;
-    if (!state_cite(u->s, u->s->docs.cite, &c, &message)) return 0;
+    if (!state_cite(u->s, u->s->docs.cite, &c, &message)) {
+        state_notice(u->s, false, "n chooses a citation, y copies its words");
+        return 0;
+    }
     const struct chat_node *node = u->s->sheet.path[message];
     return effect_add(u->fx, FX_COPY, 0, 0, node->text + c.quote_from, c.quote_to - c.quote_from,
                       u->err);

@@ -1,0 +1,108 @@
+/* test_keys_work.c - every row of the key table, pressed in its place, does something that shows:
+ * the frame, the cursor or an effect changes. What F1 lists is not only a list. */
+#include "tests/screens/stage.c"
+
+static void long_chat(struct stage *st) {
+    struct event ev = {.kind = EV_CHAT};
+    struct chat_ledger none = {0};
+    ev.chat.id = 7;
+    snprintf(ev.chat.uid, sizeof ev.chat.uid, "3f2a000000000000");
+    int64_t parent = 0;
+    for (int i = 0; i < 20; i++, parent += 2) {
+        add_node(&ev.chat.tree, parent + 1, parent, OX_ROLE_USER,
+                 "A question about the lamp, please?", i, none, CHAT_DONE, i == 0);
+        add_node(&ev.chat.tree, parent + 2, parent + 1, OX_ROLE_ASSISTANT,
+                 "- \"the lamp was out at a quarter to nine\"\n- lamp\n\n```\ncode();\n```\n\nEnd.",
+                 i, none, CHAT_DONE, false);
+    }
+    add_node(&ev.chat.tree, 100, 39, OX_ROLE_ASSISTANT,
+             "\"no answer from the Skerry after seven\" and the lamp.", 21, none, CHAT_DONE, false);
+    stage_event(st, ev);
+    stage_harbour_doc(st);
+}
+
+static void set_up(struct stage *st, unsigned place) {
+    stage_open(st, 110, 30);
+    long_chat(st);
+    stage_event(st, (struct event){.kind = EV_HISTORY, .text = "an earlier line"});
+    stage_draw(st);
+    switch (place) {
+    case PLACE_INPUT:
+    case PLACE_ANY:
+        stage_keys(st, "PgUp PgUp 'one two three' Ctrl-J 'four five six' Ctrl-J 'seven' Up");
+        stage_keys(st, "End Left Ctrl-W");
+        break;
+    case PLACE_DOC: stage_keys(st, "Tab Tab PgDn PgDn j"); break;
+    case PLACE_LIST:
+        stage_sessions(st);
+        stage_keys(st, "'o' Down");
+        break;
+    case PLACE_TREE: stage_keys(st, "Tab t Down Down"); break;
+    default: stage_keys(st, "Tab PgUp PgUp PgUp / 'lamp' Enter { {"); break;
+    }
+    stage_draw(st);
+}
+
+static bool is_changed(struct stage *st, const struct buf *before, int x, int y) {
+    struct buf now = {0};
+    stage_draw(st);
+    assert_int_equal(frame_dump(&st->f, &now, NULL), 0);
+    bool changed = st->fx.n > 0 || st->f.cursor_x != x || st->f.cursor_y != y ||
+                   strcmp(buf_str(&now), buf_str(before)) != 0 || st->s.esc_until > 0 ||
+                   st->s.quits;
+    buf_deinit(&now);
+    return changed;
+}
+
+static void test_keys__each_row_does_something(void **state) {
+    static const unsigned places[] = {PLACE_INPUT, PLACE_CHAT, PLACE_DOC, PLACE_LIST,
+                                      PLACE_TREE,  PLACE_READ, PLACE_ANY};
+    size_t n, n_idle = 0;
+    const struct key_row *rows = keymap_rows(&n);
+    for (size_t i = 0; i < n; i++)
+        for (size_t p = 0; p < sizeof places / sizeof places[0]; p++) {
+            if (!(rows[i].places & places[p])) continue;
+            struct stage st;
+            struct buf before = {0};
+            set_up(&st, places[p]);
+            effect_list_clear(&st.fx);
+            assert_int_equal(frame_dump(&st.f, &before, NULL), 0);
+            int x = st.f.cursor_x, y = st.f.cursor_y;
+            stage_keys(&st, rows[i].keys);
+            if (!is_changed(&st, &before, x, y)) {
+                n_idle++;
+                print_message("%s (%s) in place %u changed nothing\n", rows[i].keys, rows[i].name,
+                              places[p]);
+            }
+            buf_deinit(&before);
+            stage_close(&st);
+        }
+    assert_int_equal(n_idle, 0);
+}
+
+static void test_keys__mouse(void **state) {
+    struct stage st;
+    set_up(&st, PLACE_INPUT);
+    stage_keys(&st, "Ctrl-C");
+    struct sheet_place top = st.s.top;
+    stage_event(&st, (struct event){.kind = EV_MOUSE, .mouse = 4, .x = 5, .y = 5});
+    stage_draw(&st);
+    assert_true(st.s.top.i != top.i || st.s.top.row != top.row);
+    size_t line = st.s.docs.top;
+    stage_event(&st,
+                (struct event){.kind = EV_MOUSE, .mouse = 5, .x = st.s.pane.doc.x + 3, .y = 5});
+    assert_int_equal(st.s.docs.top, line + 3);
+    stage_event(&st, (struct event){.kind = EV_MOUSE, .mouse = 1, .x = 5, .y = 5});
+    assert_int_equal(st.s.focus, FOCUS_CHAT);
+    stage_event(&st, (struct event){.kind = EV_MOUSE, .mouse = 1, .x = 5, .y = st.s.pane.input.y});
+    assert_int_equal(st.s.focus, FOCUS_INPUT);
+    stage_close(&st);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_keys__each_row_does_something),
+        cmocka_unit_test(test_keys__mouse),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

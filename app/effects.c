@@ -5,6 +5,7 @@
 #include "app/core/prompt.h"
 #include "app/core/text.h"
 #include "app/core/update.h"
+#include "app/kept.h"
 #include "app/open.h"
 #include "app/store/docs.h"
 #include "app/ui/theme.h"
@@ -267,6 +268,8 @@ static int take_document(struct effects *fx, struct ingest *in, ox_err *err) {
         const struct store_doc d = {.name = buf_str(&name),
                                     .text = text,
                                     .n_bytes = n,
+                                    .pages = n == in->text.n ? in->pages : NULL,
+                                    .n_pages = n == in->text.n ? in->n_pages : 0,
                                     .kind = in->kind,
                                     .encoding = charset_name(in->charset),
                                     .converter = in->converter,
@@ -303,7 +306,7 @@ void effects_document(struct effects *fx, struct ingest *in) {
 static int add_file(struct effects *fx, const char *path, ox_err *err) {
     struct ingest in = {0};
     const struct ingest_opts opts = {.stop_fd = -1};
-    int rc = ingest_open(path, &opts, &in, err);
+    int rc = kept_or_file(fx->st, path, &opts, &in, err);
     if (!rc) rc = take_document(fx, &in, err);
     ingest_deinit(&in);
     return rc;

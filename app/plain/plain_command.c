@@ -5,6 +5,7 @@
 #include "app/core/command.h"
 #include "app/core/say.h"
 #include "app/core/text.h"
+#include "app/kept.h"
 #include "app/signals.h"
 
 #include <stdio.h>
@@ -123,7 +124,7 @@ static int do_regen(struct plain *p, const char *arg, ox_err *err) {
 static int do_file(struct plain *p, const char *arg, ox_err *err) {
     struct ingest in = {0};
     const struct ingest_opts opts = {.stop_fd = signals_fd()};
-    int rc = ingest_open(arg, &opts, &in, err);
+    int rc = kept_or_file(p->talk.st, arg, &opts, &in, err);
     if (!rc) rc = talk_add(&p->talk, &in, err);
     if (!rc) plain_added(p, p->talk.n_docs - 1);
     if (rc == OX_ECANCELLED) turn_signal();

@@ -10,7 +10,7 @@
 
 enum { DEFAULT_CONTEXT = 65536, BASE_REPLY_TOKENS = 512 };
 
-/* ---- what stands in the folder --------------------------------------------------------------- */
+/* ---- what stands in the folder -------------------------------------------------------------- */
 
 static int open_folder(ox_engine *e, const struct ox_engine_opts *opts, ox_err *err) {
     const unsigned char *json;
@@ -39,7 +39,7 @@ static void collect_stops(ox_engine *e) {
         add_stop(e, e->chat.stop[i]);
 }
 
-/* ---- the device ------------------------------------------------------------------------------ */
+/* ---- the device ----------------------------------------------------------------------------- */
 
 static int choose_kv(const char *name, const struct kn_facts *facts, enum kn_dtype *out,
                      ox_err *err) {
@@ -133,8 +133,7 @@ static int open_auto(ox_engine *e, const struct ox_engine_opts *opts, ox_err *er
     return open_device(e, opts, kn_cpu(), NULL, err);
 }
 
-/* ---- what is told about it --------------------------------------------------------------------
- */
+/* ---- what is told about it ------------------------------------------------------------------ */
 
 static float or_else(float said, float otherwise) {
     return said >= 0.0f ? said : otherwise;
@@ -193,8 +192,7 @@ static int fill_info(ox_engine *e, ox_err *err) {
     return 0;
 }
 
-/* ---- open, close ------------------------------------------------------------------------------
- */
+/* ---- open, close ---------------------------------------------------------------------------- */
 
 static int load(ox_engine *e, ox_err *err) {
     int rc = weights_load(&e->tensors, &e->config, e->kn, e->dev, &e->weights, err);
@@ -257,8 +255,7 @@ const struct ox_info *ox_engine_info(const ox_engine *e) {
     return &e->info;
 }
 
-/* ---- text -------------------------------------------------------------------------------------
- */
+/* ---- text ----------------------------------------------------------------------------------- */
 
 int ox_encode(const ox_engine *e, const char *text, size_t n, struct ox_tokens *out, ox_err *err) {
     return tokenizer_encode(e->tok, text, n, out, err);

@@ -13,8 +13,7 @@ static size_t common_prefix(const int32_t *a, size_t n_a, struct ox_prefix b) {
     return i;
 }
 
-/* ---- what it would cost -----------------------------------------------------------------------
- */
+/* ---- what it would cost --------------------------------------------------------------------- */
 
 double restart_ops(const ox_engine *e, size_t from, size_t n) {
     const struct ox_config *c = &e->config;
@@ -42,8 +41,7 @@ double restart_seconds(const ox_engine *e, size_t from, size_t n) {
     return n ? restart_ops(e, from, n) / speed : 0;
 }
 
-/* ---- choosing ---------------------------------------------------------------------------------
- */
+/* ---- choosing ------------------------------------------------------------------------------- */
 
 static double load_seconds(const struct ox_found *f) {
     static const double guess_bytes_s = 1e9;
@@ -104,8 +102,7 @@ void restart_choose(const ox_session *s, struct ox_prefix want, const struct ox_
     *out = r;
 }
 
-/* ---- from the store ---------------------------------------------------------------------------
- */
+/* ---- from the store ------------------------------------------------------------------------- */
 
 static bool same_key(struct ox_key a, struct ox_key b) {
     return a.hi == b.hi && a.lo == b.lo;
@@ -196,8 +193,7 @@ static int load(ox_session *s, struct ox_prefix want, const struct ox_found *f,
     return 0;
 }
 
-/* ---- applying ---------------------------------------------------------------------------------
- */
+/* ---- applying ------------------------------------------------------------------------------- */
 
 int restart_apply(ox_session *s, struct ox_prefix want, const struct restart *r,
                   const struct ox_state_io *io, ox_err *err) {

@@ -22,8 +22,7 @@ static struct ox_prefix prefix(const struct saver *s, size_t n) {
     return (struct ox_prefix){s->tok, n};
 }
 
-/* ---- handing over -----------------------------------------------------------------------------
- */
+/* ---- handing over --------------------------------------------------------------------------- */
 
 static int put(struct saver *s, enum ox_blob what, enum ox_why why, size_t at, const void *p,
                size_t n) {
@@ -54,8 +53,7 @@ static int put_record(struct saver *s, enum ox_why why, size_t at, uint64_t tail
     return put(s, OX_BLOB_STATE, why, at, s->record, statefmt_record_bytes(&s->cache->shape));
 }
 
-/* ---- copying out ------------------------------------------------------------------------------
- */
+/* ---- copying out ---------------------------------------------------------------------------- */
 
 /* Queues a copy of bytes of the device into pinned memory. */
 static int drain(struct saver *s, void *to, const void *from, size_t n, uint64_t *ticket) {
@@ -90,8 +88,7 @@ static int save_all_pages(struct saver *s, enum ox_why why, size_t n_tokens) {
     return rc;
 }
 
-/* ---- what a session calls ---------------------------------------------------------------------
- */
+/* ---- what a session calls ------------------------------------------------------------------- */
 
 void saver_finish(struct saver *s) {
     for (int i = 0; s->io && i < s->n_items; i++) {

@@ -16,8 +16,7 @@ static double now_s(void) {
     return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
 }
 
-/* ---- open, close ------------------------------------------------------------------------------
- */
+/* ---- open, close ---------------------------------------------------------------------------- */
 
 int ox_session_open(ox_engine *e, ox_session **out, ox_err *err) {
     ox_session *s = ox_alloc(1, sizeof *s, "a session", err);
@@ -71,11 +70,10 @@ void session_lose(ox_session *s) {
     cache_forget(&s->cache, 0);
 }
 
-/* ---- feeding ----------------------------------------------------------------------------------
- */
+/* ---- feeding -------------------------------------------------------------------------------- */
 
-/* One token by the decode form. The page for it and, at a page's end, the next: the loop of tokens
- * allocates one KV page in 256 steps and nothing else. */
+/* One token by the decode form. The loop of tokens allocates one KV page in 256 steps and nothing
+ * else. */
 static int feed_one(ox_session *s, const int32_t *tok, ox_err *err) {
     int rc = cache_reserve(&s->cache, s->n_fed + 1, err);
     if (rc) return rc;
@@ -84,17 +82,18 @@ static int feed_one(ox_session *s, const int32_t *tok, ox_err *err) {
     return rc;
 }
 
+/* A place that cannot be kept in memory costs time later, not the answer now. */
+static bool keep(ox_session *s, enum ox_why why) {
+    return cache_keep(&s->cache, s->n_fed, why, NULL) == 0;
+}
+
 /* What one decoded token can complete: a KV page, and on the grid a place to come back to. */
-static int mark_token(ox_session *s, ox_err *err) {
+static void mark_token(ox_session *s) {
     const struct cache_snap *snap = NULL;
-    if (s->n_fed % KN_PAGE_TOKENS) return 0;
-    if (s->n_fed % SESSION_GRID == 0) {
-        int rc = cache_keep(&s->cache, s->n_fed, OX_WHY_GRID, err);
-        if (rc) return rc;
+    if (s->n_fed % KN_PAGE_TOKENS) return;
+    if (s->n_fed % SESSION_GRID == 0 && keep(s, OX_WHY_GRID))
         snap = cache_find(&s->cache, s->n_fed);
-    }
     saver_later(&s->saver, s->n_fed, snap);
-    return 0;
 }
 
 int session_settle(ox_session *s, ox_err *err) {
@@ -102,7 +101,8 @@ int session_settle(ox_session *s, ox_err *err) {
     int rc = feed_one(s, &s->tok[s->n_fed], err);
     if (rc) return rc;
     s->n_fed++;
-    return mark_token(s, err);
+    mark_token(s);
+    return 0;
 }
 
 /* Short pieces tell little about long ones. */
@@ -112,8 +112,7 @@ static void note_speed(ox_engine *e, size_t from, size_t n, double took_s) {
     e->prefill_ops_s = e->prefill_ops_s > 0 ? 0.75 * e->prefill_ops_s + 0.25 * speed : speed;
 }
 
-/* Tokens [n_fed, end) of want in one step. A failure, a cancel too, leaves the timeline as it was.
- */
+/* Tokens [n_fed, end) of want in one step. Failure, or a cancel, leaves the timeline as it was. */
 static int feed_chunk(ox_session *s, struct ox_prefix want, size_t end, bool want_logits,
                       ox_err *err) {
     int32_t n = (int32_t)(end - s->n_fed);
@@ -153,8 +152,7 @@ static size_t chunk_end(const ox_session *s, size_t end) {
     return smaller(end, (s->n_fed / SESSION_GRID + 1) * SESSION_GRID);
 }
 
-/* ---- sync -------------------------------------------------------------------------------------
- */
+/* ---- sync ----------------------------------------------------------------------------------- */
 
 static int check_want(const ox_session *s, struct ox_prefix want, ox_err *err) {
     if (!want.n) return ox_err_set(err, OX_EUSAGE, "an empty prefix cannot be continued");
@@ -180,28 +178,27 @@ int ox_session_plan(ox_session *s, struct ox_prefix want, const struct ox_sync_o
 }
 
 /* The end of a chunk: pages that became full, and the record where a place is worth one. */
-static int mark_chunk(ox_session *s, const struct ox_border *b, ox_err *err) {
+static void mark_chunk(ox_session *s, const struct ox_border *b) {
     bool is_border = s->n_fed == b->at, is_grid = s->n_fed % SESSION_GRID == 0;
     enum ox_why why = is_border ? b->why : OX_WHY_GRID;
     if (!is_border && !is_grid) {
         saver_pages(&s->saver, OX_WHY_GRID, s->n_fed);
-        return 0;
+        return;
     }
-    int rc = cache_keep(&s->cache, s->n_fed, why, err);
-    if (!rc) saver_now(&s->saver, why, s->n_fed);
-    return rc;
+    keep(s, why);
+    saver_now(&s->saver, why, s->n_fed);
 }
 
 static int run_chunks(ox_session *s, struct ox_prefix want, const struct ox_sync_opts *opts,
                       const struct ox_plan *plan, ox_err *err) {
     /* Nothing to compute: kept all the same, the place may be wanted by another message now. */
-    if (s->n_fed == want.n) return mark_chunk(s, &(struct ox_border){want.n, OX_WHY_ASK}, err);
+    if (s->n_fed == want.n) mark_chunk(s, &(struct ox_border){want.n, OX_WHY_ASK});
     while (s->n_fed < want.n) {
         struct ox_border b = next_border(opts, s->n_fed, want.n);
         if (atomic_load(&s->cancel)) return ox_err_set(err, OX_ECANCELLED, "cancelled");
         int rc = feed_chunk(s, want, chunk_end(s, b.at), true, err);
-        if (!rc) rc = mark_chunk(s, &b, err);
         if (rc) return rc;
+        mark_chunk(s, &b);
         if (opts && opts->progress) opts->progress(opts->user, plan, s->n_fed);
     }
     return 0;
@@ -237,8 +234,7 @@ int ox_session_sync(ox_session *s, struct ox_prefix want, const struct ox_sync_o
     return rc ? ox_err_wrap(err, rc, "read the prompt") : 0;
 }
 
-/* ---- next -------------------------------------------------------------------------------------
- */
+/* ---- next ----------------------------------------------------------------------------------- */
 
 static int draw(ox_session *s, const struct ox_sampling *how, ox_err *err) {
     const ox_engine *e = s->engine;
@@ -287,13 +283,14 @@ int ox_session_next(ox_session *s, const struct ox_sampling *how, int32_t *tok, 
     s->tok[s->n++] = drawn;
     if (!e->facts.ahead) return 0;
     s->n_fed = s->n;
-    return mark_token(s, err);
+    mark_token(s);
+    return 0;
 }
 
 int ox_session_snapshot(ox_session *s, enum ox_why why, const struct ox_state_io *io, ox_err *err) {
     saver_finish(&s->saver);
     int rc = session_settle(s, err);
-    if (!rc && s->n_fed) rc = cache_keep(&s->cache, s->n_fed, why, err);
+    if (!rc) keep(s, why);
     if (!rc && io) {
         saver_begin(&s->saver, io);
         saver_now(&s->saver, why, s->n_fed);
@@ -301,8 +298,7 @@ int ox_session_snapshot(ox_session *s, enum ox_why why, const struct ox_state_io
     return rc ? ox_err_wrap(err, rc, "keep the state") : 0;
 }
 
-/* ---- for the judge ----------------------------------------------------------------------------
- */
+/* ---- for the judge -------------------------------------------------------------------------- */
 
 uint64_t session_n_forward(const ox_session *s) {
     return s->forward.n_tokens;

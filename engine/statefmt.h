@@ -29,8 +29,7 @@ enum { STATEFMT_LAYOUT = 1, STATEFMT_HEADER = 4096 };
 size_t statefmt_record_bytes(const struct cache_shape *s); /* header and sections */
 size_t statefmt_tail_bytes(const struct cache_shape *s, size_t n_rows);
 
-/* ---- hashes, docs/STORE.md sections 2 and 6; canonical forms go in, so every machine agrees ----
- */
+/* ---- hashes, docs/STORE.md sections 2 and 6; canonical forms go in, so every machine agrees - */
 
 /* Identity of everything that a stored state depends on besides its ids. */
 struct ox_key statefmt_space(const struct ox_info *info, const struct cache_shape *s);
@@ -39,7 +38,7 @@ struct ox_key statefmt_prefix(struct ox_key space, struct ox_prefix p);
 /* Chain hash of a full page behind the one with chain hash `before` ({0} for the first). */
 struct ox_key statefmt_chain(struct ox_key before, const void *page, size_t n_bytes);
 
-/* ---- state record ---- */
+/* ---- state record --------------------------------------------------------------------------- */
 
 /* What binds a record to the KV rows it was made with. */
 struct statefmt_kv {
@@ -58,7 +57,7 @@ int statefmt_check(const struct ox_info *info, const struct cache_shape *s, stru
                    const unsigned char *record, size_t n_bytes, struct statefmt_kv *kv,
                    ox_err *err);
 
-/* ---- tail: the first n_rows rows of every block of a page, closed up ---- */
+/* ---- tail: the first n_rows rows of every block of a page, closed up ------------------------ */
 
 void statefmt_pack_tail(const struct cache_shape *s, size_t n_rows,
                         unsigned char *page); /* in place */

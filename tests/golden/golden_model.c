@@ -23,8 +23,7 @@ struct check {
     ox_err *err;
 };
 
-/* ---- the file ---------------------------------------------------------------------------------
- */
+/* ---- the file ------------------------------------------------------------------------------- */
 
 int golden_open(const char *folder, struct golden_set *out, ox_err *err) {
     const unsigned char *data;
@@ -59,8 +58,7 @@ static const struct st_tensor *find(const struct check *c, const char *head, con
     return st_find(&c->gold.tensors, name);
 }
 
-/* ---- comparing --------------------------------------------------------------------------------
- */
+/* ---- comparing ------------------------------------------------------------------------------ */
 
 struct difference {
     double max_abs, sum2, ref2, ref; /* sums over n elements */
@@ -118,8 +116,7 @@ static void judge_logits(struct check *c, const char *key, const char *n,
            std);
 }
 
-/* ---- sequences --------------------------------------------------------------------------------
- */
+/* ---- sequences ------------------------------------------------------------------------------ */
 
 struct sequence {
     const struct check *c;
@@ -192,8 +189,7 @@ static int check_sequence(struct check *c, const char *n) {
     return 0;
 }
 
-/* ---- hidden values and states ------------------------------------------------------------------
- */
+/* ---- hidden values and states --------------------------------------------------------------- */
 
 static void judge_hidden(struct check *c, const char *key, const struct st_tensor *gold,
                          const float *x) {
@@ -318,8 +314,7 @@ static int check_layers(struct check *c) {
     return rc;
 }
 
-/* ---- greedy runs ------------------------------------------------------------------------------
- */
+/* ---- greedy runs ---------------------------------------------------------------------------- */
 
 /* One greedy step; the drawn id joins the timeline even if it would end an answer. */
 static int greedy_step(struct check *c, int32_t *all, size_t n, int32_t *tok, float *gap) {
@@ -373,8 +368,7 @@ static int check_greedy(struct check *c, const char *p) {
     return rc;
 }
 
-/* ---- all keys ---------------------------------------------------------------------------------
- */
+/* ---- all keys ------------------------------------------------------------------------------- */
 
 static int each_key(struct check *c, const char *head, const char *tail,
                     int (*run)(struct check *c, const char *n)) {

@@ -176,8 +176,7 @@ static void test_resume__grid_in_decode(void **state) {
     }
 }
 
-/* ---- random conversations ---------------------------------------------------------------------
- */
+/* ---- random conversations ------------------------------------------------------------------- */
 
 static uint32_t roll(uint32_t *seed, uint32_t n) {
     *seed = *seed * 1664525u + 1013904223u;
@@ -232,8 +231,7 @@ static void test_resume__random_conversations(void **state) {
     tiny_close(&t);
 }
 
-/* ---- damage -----------------------------------------------------------------------------------
- */
+/* ---- damage --------------------------------------------------------------------------------- */
 
 struct damaged {
     struct tiny t;

@@ -55,8 +55,7 @@ void fake_backend_reset(void) {
     settings = (struct fake_backend){.ahead = true};
 }
 
-/* ---- device, memory ---------------------------------------------------------------------------
- */
+/* ---- device, memory ------------------------------------------------------------------------- */
 
 static int fake_open(const struct kn_open *how, kn_dev **out, ox_err *err) {
     kn_dev *d = ox_alloc(1, sizeof *d, "fake device", err);
@@ -133,8 +132,7 @@ static int fake_sync(kn_dev *d, ox_err *err) {
     return kn_cpu()->sync(d->cpu, err);
 }
 
-/* ---- operations -------------------------------------------------------------------------------
- */
+/* ---- operations ----------------------------------------------------------------------------- */
 
 static int run_op(kn_dev *d, const struct op *op, ox_err *err) {
     settings.n_ops++;
@@ -178,8 +176,7 @@ static int fake_attn(kn_dev *d, const struct kn_attn *a, ox_err *err) {
     return issue(d, &op, err);
 }
 
-/* ---- steps ------------------------------------------------------------------------------------
- */
+/* ---- steps ---------------------------------------------------------------------------------- */
 
 static struct recording *find_recording(kn_dev *d, const struct kn_step *s) {
     for (int i = 0; i < d->n_recs; i++)

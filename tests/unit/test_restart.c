@@ -51,8 +51,7 @@ static struct ox_plan sync(struct world *w, size_t n) {
     return plan;
 }
 
-/* ---- choosing ---------------------------------------------------------------------------------
- */
+/* ---- choosing ------------------------------------------------------------------------------- */
 
 /* A store that answers what the case says; nothing is ever read from it. */
 static struct ox_found answer;
@@ -143,8 +142,7 @@ static void test_restart__shared_pages_are_not_read_again(void **state) {
     world_close(&w);
 }
 
-/* ---- docs/STORE.md section 11 ------------------------------------------------------------------
- */
+/* ---- docs/STORE.md section 11 --------------------------------------------------------------- */
 
 static void test_restart__s11_success_then_everything_computed_again(void **state) {
     struct world w;

@@ -152,8 +152,7 @@ static void test_session__loop_of_tokens_allocates_nothing(void **state) {
     }
 }
 
-/* ---- cancelling -------------------------------------------------------------------------------
- */
+/* ---- cancelling ----------------------------------------------------------------------------- */
 
 struct canceller {
     ox_session *s;
@@ -206,8 +205,7 @@ static void test_session__a_stale_cancel_is_forgotten(void **state) {
     tiny_close(&t);
 }
 
-/* ---- memory runs out --------------------------------------------------------------------------
- */
+/* ---- memory runs out ------------------------------------------------------------------------ */
 
 static void test_session__every_allocation_fails_once(void **state) {
     struct ox_engine_opts opts = {.model_dir = OXBOW_TEST_DIR "/golden/tiny-gqa-tied",

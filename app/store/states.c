@@ -9,7 +9,7 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-enum { STATES_ID = 0x4f585354, STATES_VERSION = 1, STATES_WAIT_MS = 200, LAYOUT = 1 };
+enum { STATES_ID = 0x4f585354, STATES_VERSION = 2, STATES_WAIT_MS = 200, LAYOUT = 1 };
 static const uint64_t QUOTA_MOST = (uint64_t)20 << 30;
 
 void states_log(states *s, const char *fmt, ...) {
@@ -46,7 +46,7 @@ static int make_schema(struct db *db, ox_err *err) {
     rc = query_one(&q, &version, err);
     for (int i = 0; !rc && version == 0 && states_schema[i]; i++)
         rc = db_exec(db, states_schema[i], err);
-    if (!rc && version == 0) rc = db_exec(db, "PRAGMA user_version=1", err);
+    if (!rc && version == 0) rc = db_exec(db, "PRAGMA user_version=2", err);
     return db_end(db, rc, err);
 }
 
@@ -239,10 +239,13 @@ int states_use(states *s, const struct states_space *space, ox_err *err) {
         rc = query_run(&q, err);
     }
     if (!rc) {
-        q = db_query(s->db, "SELECT id FROM space WHERE compat = :compat");
+        q = db_query(s->db, "SELECT id, us_per_token FROM space WHERE compat = :compat");
         query_key(&q, ":compat", space->compat);
-        rc = query_one(&q, &s->space_id, err);
-        if (rc == OX_ENOTFOUND) rc = 0;
+        if (query_row(&q)) {
+            s->space_id = query_col_i64(&q, 0);
+            s->us_per_token = (double)query_col_i64(&q, 1);
+        }
+        rc = query_end(&q, err);
     }
     rc = db_end(s->db, rc, err);
     return rc ? ox_err_wrap(err, rc, "use state cache") : 0;
@@ -255,7 +258,13 @@ void states_tip(states *s, const struct states_tip *tip) {
 }
 
 void states_speed(states *s, double us_per_token) {
-    if (us_per_token > 0) s->us_per_token = us_per_token;
+    if (us_per_token <= 0) return;
+    s->us_per_token = us_per_token;
+    if (!s->db || !s->space_id || s->db->read_only || db_begin(s->db, false, NULL)) return;
+    struct query q = db_query(s->db, "UPDATE space SET us_per_token = :us WHERE id = :id");
+    query_i64(&q, ":us", (int64_t)us_per_token);
+    query_i64(&q, ":id", s->space_id);
+    db_end(s->db, query_run(&q, NULL), NULL);
 }
 
 const struct ox_state_io *states_io(states *s) {

@@ -47,7 +47,8 @@ struct states_tip {
 };
 void states_tip(states *s, const struct states_tip *tip);
 
-/* Measured prefill speed, for what a record is worth; 0.5 ms a token until it is told. */
+/* Measured prefill speed of the space in use, for what a record is worth; kept for the next
+ * process. */
 void states_speed(states *s, double us_per_token);
 
 /* What the engine gets: find, get, put of ox.h. Valid as long as s. put answers OX_ENOTFOUND when

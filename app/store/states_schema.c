@@ -1,4 +1,4 @@
-/* states_schema.c - the index of the state cache, schema version 1: docs/STORE.md section 2. It is
+/* states_schema.c - the index of the state cache, schema version 2: docs/STORE.md section 2. It is
  * never migrated; another version is made anew. */
 #include "app/store/states_inner.h"
 
@@ -8,7 +8,7 @@ const char *const states_schema[] = {
     "16), name TEXT NOT NULL, weights_hash BLOB NOT NULL, vocab_hash BLOB NOT NULL, backend TEXT NOT "
     "NULL, numerics INTEGER NOT NULL, layout INTEGER NOT NULL, kv_type TEXT NOT NULL, state_type TEXT "
     "NOT NULL, n_linear INTEGER NOT NULL, n_attn INTEGER NOT NULL, page_tokens INTEGER NOT NULL CHECK "
-    "(page_tokens = 256)) STRICT",
+    "(page_tokens = 256), us_per_token INTEGER NOT NULL DEFAULT 500) STRICT",
     "CREATE TABLE blob ( id INTEGER PRIMARY KEY, kind INTEGER NOT NULL CHECK (kind IN (1,2,3)), "
     "content_hash BLOB NOT NULL UNIQUE CHECK (length(content_hash) = 16), bytes INTEGER NOT NULL "
     "CHECK (bytes BETWEEN 1 AND 536870912), sums BLOB NOT NULL) STRICT",

@@ -382,6 +382,17 @@ static void test_states__eviction_hands_cost_up(void **state) {
     assert_int_equal(load(&C, tok, find(&C, tok, 3000), 0), 0);
 }
 
+static void test_states__speed_is_remembered(void **state) {
+    states_speed(C.s, 3000);
+    save(&C, tok, 1000, OX_WHY_TURN);
+    reopen(1 << 30);
+    assert_int_equal(load(&C, tok, find(&C, tok, 1000), 0), 0);
+    find(&C, tok, 1); /* the load is over: it is noted */
+    struct states_usage u = usage(&C);
+    assert_int_equal(u.n_uses, 1);
+    assert_in_range(u.saved_us, 2000000, 3000000); /* 1,000 tokens less the time to load */
+}
+
 /* section 11: eviction of what is being read, by another process. */
 static void test_states__eviction_during_a_load_is_a_miss(void **state) {
     save(&C, tok, 600, OX_WHY_TURN);
@@ -601,6 +612,7 @@ int main(void) {
         CASE(test_states__cheap_records_go_first),
         CASE(test_states__pinned_stays_and_says_so),
         CASE(test_states__eviction_hands_cost_up),
+        CASE(test_states__speed_is_remembered),
         CASE(test_states__eviction_during_a_load_is_a_miss),
         CASE(test_states__deleted_chat_leaves_no_file),
         CASE(test_states__files_are_private),

@@ -255,25 +255,30 @@ static inline vf column_update(float *S, const float *k, const float *q, int64_t
     return p;
 }
 
-/* The tree of sum_rows over VL registers made one after the other. */
-#define COLUMN_TREE(f)                                                                             \
-    vf_add(vf_add(COLUMN_QUAD(f, 0), COLUMN_QUAD(f, 2)),                                           \
-           vf_add(COLUMN_QUAD(f, 1), COLUMN_QUAD(f, 3)))
-#if defined(__AVX512F__)
-#define COLUMN_QUAD(f, j) vf_add(vf_add(f(j), f(j + 8)), vf_add(f(j + 4), f(j + 12)))
-#else
-#define COLUMN_QUAD(f, j) vf_add(f(j), f(j + 4))
-#endif
+/* The tree of sum_rows over VL whole registers. */
+static inline vf sum_columns(vf *p) {
+    UNROLL
+    for (int half = VL / 2; half > 0; half /= 2) {
+        UNROLL
+        for (int j = 0; j < half; j++)
+            p[j] = vf_add(p[j], p[j + half]);
+    }
+    return p[0];
+}
 
-static inline void step_columns(float *S, int64_t Dk, int64_t nc, const float *k, const float *q,
-                                vf v, float decay, float beta, float *y, int64_t n) {
-    vf g = vf_set(decay);
-#define DOT(j) column_dot(S, k, nc, Dk, j)
-#define UPDATE(j) column_update(S, k, q, nc, Dk, j, g, e)
-    vf e = vf_mul(vf_set(beta), vf_sub(v, vf_mul(g, COLUMN_TREE(DOT))));
-    vf_store_n(y, n, COLUMN_TREE(UPDATE));
-#undef DOT
-#undef UPDATE
+static inline __attribute__((always_inline)) void step_columns(float *S, const int64_t Dk,
+                                                               const int64_t nc, const float *k,
+                                                               const float *q, vf v, float decay,
+                                                               float beta, float *y, int64_t n) {
+    vf g = vf_set(decay), p[VL];
+    UNROLL
+    for (int j = 0; j < VL; j++)
+        p[j] = column_dot(S, k, nc, Dk, j);
+    vf e = vf_mul(vf_set(beta), vf_sub(v, vf_mul(g, sum_columns(p))));
+    UNROLL
+    for (int j = 0; j < VL; j++)
+        p[j] = column_update(S, k, q, nc, Dk, j, g, e);
+    vf_store_n(y, n, sum_columns(p));
 }
 
 /* Task: one head, VL of its Dv, all tokens; S [Dk][VL] lives in L1. */

@@ -10,6 +10,7 @@
 #include "app/store/docs.h"
 #include "app/ui/theme.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -312,6 +313,47 @@ static int add_file(struct effects *fx, const char *path, ox_err *err) {
     return rc;
 }
 
+/* What all entries of the folder that begin with `base` have in common; n_found counts them. */
+static int common_entry(DIR *d, const char *base, struct buf *out, size_t *n_found, ox_err *err) {
+    int rc = 0;
+    *n_found = 0;
+    for (struct dirent *e; !rc && (e = readdir(d)) != NULL;) {
+        size_t n = strlen(base), same = 0, len = strlen(e->d_name);
+        if (strncmp(e->d_name, base, n) != 0 || (e->d_name[0] == '.' && base[0] != '.')) continue;
+        if (text_valid(e->d_name, len) != len) continue;
+        if ((*n_found)++ == 0) rc = buf_puts(out, e->d_name, err);
+        while (same < out->n && out->p[same] == e->d_name[same])
+            same++;
+        buf_cut(out, text_floor(buf_str(out), out->n, same));
+    }
+    return rc;
+}
+
+static int complete_path(struct effects *fx, const char *typed, ox_err *err) {
+    const char *slash = strrchr(typed, '/'), *base = slash ? slash + 1 : typed;
+    struct buf folder = {0}, entry = {0}, line = {0};
+    struct stat st;
+    size_t n_found = 0;
+    int rc =
+        slash ? buf_add(&folder, typed, (size_t)(base - typed), err) : buf_puts(&folder, "./", err);
+    DIR *d = rc ? NULL : opendir(folder.p);
+    if (d) rc = common_entry(d, base, &entry, &n_found, err);
+    if (d) closedir(d);
+    if (!rc && n_found > 0) {
+        rc = buf_printf(&line, err, "/file %.*s%s", (int)(base - typed), typed, buf_str(&entry));
+        if (!rc) rc = buf_puts(&folder, buf_str(&entry), err);
+        if (!rc && n_found == 1 && stat(folder.p, &st) == 0 && S_ISDIR(st.st_mode))
+            rc = buf_putc(&line, '/', err);
+        struct event ev = {.kind = EV_EDITED, .text = buf_str(&line), .n = line.n};
+        if (!rc) effects_event(fx, &ev);
+    }
+    if (!rc && n_found != 1) effects_notice(fx, false, "%zu files begin like this", n_found);
+    buf_deinit(&folder);
+    buf_deinit(&entry);
+    buf_deinit(&line);
+    return rc;
+}
+
 static int add_paste(struct effects *fx, const struct effect *e, ox_err *err) {
     struct buf raw = {0};
     struct ingest in = {0};
@@ -520,6 +562,7 @@ static int run(struct effects *fx, const struct effect *e, ox_err *err) {
     case FX_BRANCH: return e->kind == FX_BRANCH && !fx->st ? 0 : change_session(fx, e, err);
     case FX_EXPORT: return export_chat(fx, e, err);
     case FX_FILE: return add_file(fx, e->text, err);
+    case FX_PATH: return complete_path(fx, e->text, err);
     case FX_PASTE_DOC: return add_paste(fx, e, err);
     case FX_SYSTEM: return set_system(fx, e, err);
     case FX_SET: return set_value(fx, e->text, err);

@@ -114,6 +114,7 @@ enum effect_kind {
     FX_FORK,      /* id: session, id2: message where it ends (0: its end) */
     FX_BRANCH,    /* id: session, id2: leaf that is shown from now on */
     FX_FILE,      /* text: path; wants EV_DOC */
+    FX_PATH,      /* text: beginning of a path; wants EV_EDITED with \"/file \" and more of it */
     FX_PASTE_DOC, /* text: a paste that becomes a document */
     FX_SYSTEM,    /* text */
     FX_SET,       /* text: "KEY VALUE" */

@@ -14,7 +14,7 @@ static const struct key_row rows[] = {
     {PLACE_INPUT, "Up",            REQ_UP,              "input.up",         "row up; at the first row earlier lines"},
     {PLACE_INPUT, "Down",          REQ_DOWN,            "input.down",       "row down; at the last row later lines"},
     {PLACE_INPUT, "Ctrl-R",        REQ_HISTORY_SEARCH,  "input.search",     "search earlier lines"},
-    {PLACE_INPUT, "Tab",           REQ_COMPLETE,        "input.complete",   "complete a command; else next pane"},
+    {PLACE_INPUT, "Tab",           REQ_COMPLETE,        "input.complete",   "complete command, path; else next pane"},
     {PLACE_INPUT, "Left",          REQ_LEFT,            "input.left",       "character left"},
     {PLACE_INPUT, "Ctrl-B",        REQ_LEFT,            "input.left",       "character left"},
     {PLACE_INPUT, "Right",         REQ_RIGHT,           "input.right",      "character right"},

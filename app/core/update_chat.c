@@ -165,13 +165,22 @@ static int move_up(struct update *u) {
     return 0;
 }
 
-/* The common part first, then one name after the other. */
+/* The path behind /file, to be completed; NULL: the line is something else. */
+static const char *typed_path(const char *line) {
+    struct command_line parsed = {0};
+    bool is_file =
+        command_parse(line, &parsed, NULL) == 0 && parsed.command && parsed.command->id == CMD_FILE;
+    return is_file ? parsed.rest : NULL;
+}
+
+/* The common part of the names that fit. */
 static int complete(struct update *u) {
     struct app_state *s = u->s;
     struct edit *e = &s->input;
     const char *text = buf_str(&e->text);
     bool is_command =
         text[0] == '/' && text[1] != '/' && !memchr(text, ' ', e->text.n) && e->cursor == e->text.n;
+    if (text[0] == '/' && typed_path(text)) return update_fx(u, FX_PATH, 0, 0, typed_path(text));
     if (!is_command) {
         s->focus = s->sheet.n > 0 ? FOCUS_CHAT : s->pane.doc.w > 0 ? FOCUS_DOC : FOCUS_INPUT;
         return 0;

@@ -6,7 +6,9 @@ printf 'From the wall we saw that the lamp was out at\na quarter to nine and the
 script 'token_us 300\nanswer It says "the lamp was out at a quarter to nine", and "dark from midnight on".\n'
 start 120 40 -m "$DIR/script"
 wait_for 'scripted'
-type_ "/file $DIR/log.txt"; keys Enter
+type_ "/file $DIR/lo"; keys Tab
+wait_for "/file $DIR/log.txt"
+keys Enter
 wait_for 'tokens, fits (64k)'
 wait_for 'Entry 1 of the harbour log.'
 type_ 'What happened?'; keys Enter

@@ -361,8 +361,7 @@ int conf_load(char *const *env, struct config *out, ox_err *err) {
     return 0;
 }
 
-/* --- what the rest of the program asks
- * ------------------------------------------------------------- */
+/* --- what the rest of the program asks --- */
 
 const char *conf_more(const struct config *c, const char *key) {
     for (size_t i = c->n_more; i-- > 0;) /* the last line wins, as with every key */

@@ -46,8 +46,7 @@ int ingest_read(int fd, int stop_fd, const char *name, struct buf *out, ox_err *
     }
 }
 
-/* --- the name: path and range
- * ---------------------------------------------------------------------- */
+/* --- the name: path and range --- */
 
 struct range {
     char unit;       /* 0: none, 'l' lines, 'p' pages */
@@ -101,8 +100,7 @@ static int open_file(const char *path, uint64_t *size, ox_err *err) {
     return ox_err_fix(err, "name the files in it, each behind its own -f");
 }
 
-/* --- bytes to text
- * --------------------------------------------------------------------------------- */
+/* --- bytes to text --- */
 
 static bool ends_with(const char *name, const char *tail) {
     size_t n = strlen(name), m = strlen(tail);
@@ -225,8 +223,7 @@ static int convert(struct ingest *in, const struct ingest_opts *opts, ox_err *er
     return ox_err_fix(err, "check that the right file was given");
 }
 
-/* --- the part asked for
- * ---------------------------------------------------------------------------- */
+/* --- the part asked for --- */
 
 static int pick_lines(struct ingest *in, struct range r, ox_err *err) {
     size_t line = 1, at = 0, last = in->stats.n_lines;
@@ -278,8 +275,7 @@ static int pick(struct ingest *in, struct range r, ox_err *err) {
     }
 }
 
-/* --- public
- * ---------------------------------------------------------------------------------------- */
+/* --- public --- */
 
 static int finish(struct ingest *in, struct range r, const struct ingest_opts *opts, ox_err *err) {
     int rc = convert(in, opts, err);

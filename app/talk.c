@@ -18,8 +18,7 @@ static int64_t now_us(void) {
     return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
-/* --- life
- * ------------------------------------------------------------------------------------------ */
+/* --- life --- */
 
 int talk_start(struct talk *t, struct config *conf, ox_err *err) {
     t->conf = conf;
@@ -81,8 +80,7 @@ void talk_deinit(struct talk *t) {
     *t = (struct talk){0};
 }
 
-/* --- documents
- * ------------------------------------------------------------------------------------- */
+/* --- documents --- */
 
 int talk_add(struct talk *t, struct ingest *in, ox_err *err) {
     struct talk_doc d = {.from = in->from,
@@ -127,8 +125,7 @@ static const struct talk_doc *find_doc(const struct talk *t, const struct chat_d
     return NULL;
 }
 
-/* --- the prompt
- * ------------------------------------------------------------------------------------ */
+/* --- the prompt --- */
 
 static int add_doc(struct prompt *p, const struct talk_doc *d, ox_err *err) {
     return prompt_document(p, buf_str(&d->text), d->text.n, d->tok.v, d->tok.n, err);
@@ -227,8 +224,7 @@ int talk_plan(struct talk *t, const char *question, size_t n, ox_err *err) {
     return budget_check(&b, err) ? explain_fit(t, &b, err) : 0;
 }
 
-/* --- the answer
- * ------------------------------------------------------------------------------------ */
+/* --- the answer --- */
 
 /* Adds the question, with a system message before the first one, and the open answer to the tree.
  */

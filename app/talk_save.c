@@ -77,8 +77,7 @@ int save_tokens(struct talk *t, ox_err *err) {
     return 0;
 }
 
-/* --- documents
- * ------------------------------------------------------------------------------------- */
+/* --- documents --- */
 
 static int store_whole(struct talk *t, const struct ingest *in, int64_t *id, ox_err *err) {
     char *name = ox_memdup(buf_str(&in->name), in->n_base, "a name", err);
@@ -130,8 +129,7 @@ int save_count(struct talk *t, struct talk_doc *d, ox_err *err) {
     return rc;
 }
 
-/* --- an earlier session
- * ----------------------------------------------------------------------------- */
+/* --- an earlier session --- */
 
 static int take_name(void *user, const struct store_doc *row, ox_err *err) {
     struct talk_doc *d = user;
@@ -199,8 +197,7 @@ int talk_resume(struct talk *t, int64_t chat, ox_err *err) {
     return rc;
 }
 
-/* --- T1
- * -------------------------------------------------------------------------------------------- */
+/* --- T1 --- */
 
 static int start_session(struct talk *t, ox_err *err) {
     if (t->id) return 0;
@@ -250,8 +247,7 @@ void save_turn(struct talk *t, int64_t *answer, const struct ox_sampling *how) {
     *answer = t->chat.leaf;
 }
 
-/* --- T2, T3
- * ---------------------------------------------------------------------------------------- */
+/* --- T2, T3 --- */
 
 void save_start(struct save_stream *s) {
     *s = (struct save_stream){.at_s = now_s()};

@@ -23,8 +23,7 @@ int turn_run(worker *w, struct work *job, const struct turn_watch *watch, struct
 /* Takes waiting signals: the first, 0 if none came. */
 int turn_signal(void);
 
-/* --- jobs that every mode needs
- * -------------------------------------------------------------------- */
+/* --- jobs that every mode needs --- */
 
 /* Ids of a text. */
 int turn_encode(worker *w, const char *text, size_t n, struct ox_tokens *out, ox_err *err);

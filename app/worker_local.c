@@ -84,8 +84,7 @@ const struct ox_info *local_info(const struct local *l) {
     return l->engine ? ox_engine_info(l->engine) : NULL;
 }
 
-/* --- the kinds of jobs
- * ------------------------------------------------------------------------------ */
+/* --- the kinds of jobs --- */
 
 static int load(struct local *l, const struct work *job, ox_err *err) {
     struct ox_engine_opts opts = l->opts;
@@ -271,8 +270,7 @@ static int answer(struct local *l, struct work *job, const struct worker_post *p
     return rc;
 }
 
-/* --- dispatch
- * --------------------------------------------------------------------------------------- */
+/* --- dispatch --- */
 
 static int run_loaded(struct local *l, struct work *job, const struct worker_post *post,
                       struct news *done, ox_err *err) {

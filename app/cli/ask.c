@@ -32,8 +32,7 @@ static void notice(const struct ask *a, const char *text) {
     if (!a->quiet && text[0]) fprintf(stderr, "-- %s\n", text);
 }
 
-/* --- --dry-run
- * ------------------------------------------------------------------------------------- */
+/* --- --dry-run --- */
 
 static int dry_json(const struct talk *t, struct buf *b, ox_err *err) {
     size_t reused = t->plan.live + t->plan.restored;
@@ -80,8 +79,7 @@ static int dry_run(struct ask *a, ox_err *err) {
     return rc;
 }
 
-/* --- the answer
- * ------------------------------------------------------------------------------------ */
+/* --- the answer --- */
 
 static void on_progress(void *user, const struct news *n) {
     progress_news(&((struct ask *)user)->bar, n);

@@ -40,8 +40,7 @@ static int pick_branch(const struct cli *c, store *st, int64_t chat, int64_t *le
     return ox_err_fix(err, "oxbow show ID lists no branches yet; --branch 1 is the one used last");
 }
 
-/* --- show
- * ------------------------------------------------------------------------------------------ */
+/* --- show --- */
 
 static int each_ledger(void *user, const struct store_ledger *r) {
     struct buf *b = user;
@@ -113,8 +112,7 @@ const struct verb verb_show = {
     .run = run_show,
 };
 
-/* --- export
- * ---------------------------------------------------------------------------------------- */
+/* --- export --- */
 
 static int parse_form(const char *text, enum store_form *out, ox_err *err) {
     static const char *const names[] = {"jsonl", "md", "txt"};

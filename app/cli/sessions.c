@@ -18,8 +18,7 @@ static states *look_at_states(const struct cli *c, bool read_only) {
     return states_open(&opts, &s, NULL) ? NULL : s;
 }
 
-/* --- sessions
- * -------------------------------------------------------------------------------------- */
+/* --- sessions --- */
 
 struct listing {
     struct store_chat *row;
@@ -126,8 +125,7 @@ const struct verb verb_sessions = {
     .run = run_sessions,
 };
 
-/* --- rename, fork
- * ---------------------------------------------------------------------------------- */
+/* --- rename, fork --- */
 
 static int print_chat(store *st, int64_t chat, const char *tail, ox_err *err) {
     struct store_chat row = {0};
@@ -212,8 +210,7 @@ const struct verb verb_fork = {
     .run = run_fork,
 };
 
-/* --- rm
- * -------------------------------------------------------------------------------------------- */
+/* --- rm --- */
 
 static int gather(struct cli *c, store *st, struct listing *l, ox_err *err) {
     const char *older = flags_get(&c->flags, "--older-than");

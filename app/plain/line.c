@@ -26,8 +26,7 @@ struct line {
     mbstate_t shift;
 };
 
-/* --- callbacks of libedit
- * -------------------------------------------------------------------------- */
+/* --- callbacks of libedit --- */
 
 static line *owner(EditLine *e) {
     line *l = NULL;
@@ -37,6 +36,27 @@ static line *owner(EditLine *e) {
 
 static char *prompt_of(EditLine *e) {
     return (char *)(uintptr_t)owner(e)->prompt;
+}
+
+/* What Tab adds to a slash command: as much as all commands that fit have in common. Done here and
+ * not as an editor function, because libedit never frees the names of those. */
+static bool complete(EditLine *e, char *rest, size_t cap) {
+    const LineInfo *li = el_line(e);
+    size_t n = (size_t)(li->cursor - li->buffer);
+    if (!n || li->buffer[0] != '/' || memchr(li->buffer, ' ', n)) return false;
+    const char *typed = li->buffer + 1;
+    const struct command *first = command_complete(typed, n - 1, 0), *c;
+    if (!first) return false;
+    size_t same = strlen(first->name);
+    bool only = true;
+    for (size_t i = 1; (c = command_complete(typed, n - 1, i)); i++) {
+        only = false;
+        while (strncmp(first->name, c->name, same) != 0)
+            same--;
+    }
+    int len = (int)(same - (n - 1));
+    snprintf(rest, cap, "%.*s%s", len, first->name + n - 1, only && first->args[0] ? " " : "");
+    return rest[0] != 0;
 }
 
 /* Reads one character; a waiting signal ends the line, which libedit's own reader would not allow.
@@ -59,6 +79,13 @@ static int read_char(EditLine *e, wchar_t *c) {
         char byte;
         ssize_t n = read(STDIN_FILENO, &byte, 1);
         if (n <= 0) return n < 0 && errno == EINTR ? -1 : 0;
+        char rest[40];
+        if (byte == '\t' &&
+            complete(e, rest, sizeof rest)) { /* the first now, the others as if typed */
+            if (rest[1]) el_push(e, rest + 1);
+            byte = rest[0];
+        } else if (byte == '\t')
+            continue;
         size_t k = mbrtowc(c, &byte, 1, &l->shift);
         if (k == (size_t)-1) { /* not a character: forget it */
             memset(&l->shift, 0, sizeof l->shift);
@@ -68,31 +95,7 @@ static int read_char(EditLine *e, wchar_t *c) {
     }
 }
 
-/* Tab: the rest of a slash command, if only one fits; else their names below the line. */
-static unsigned char complete(EditLine *e, int key) {
-    const LineInfo *li = el_line(e);
-    size_t n = (size_t)(li->cursor - li->buffer);
-    (void)key;
-    if (!n || li->buffer[0] != '/' || memchr(li->buffer, ' ', n)) return CC_ERROR;
-    const struct command *first = command_complete(li->buffer + 1, n - 1, 0);
-    if (!first) return CC_ERROR;
-    if (!command_complete(li->buffer + 1, n - 1, 1)) {
-        char rest[40];
-        snprintf(rest, sizeof rest, "%s%s", first->name + n - 1, first->args[0] ? " " : "");
-        el_insertstr(e, rest);
-        return CC_REFRESH;
-    }
-    printf("\n");
-    const struct command *c;
-    for (size_t i = 0; (c = command_complete(li->buffer + 1, n - 1, i)); i++)
-        printf("/%s  ", c->name);
-    printf("\n");
-    fflush(stdout);
-    return CC_REDISPLAY;
-}
-
-/* --- life
- * ------------------------------------------------------------------------------------------ */
+/* --- life --- */
 
 static int open_editor(line *l, ox_err *err) {
     /* libedit works in wide characters; in a locale without them every é would be lost. */
@@ -109,8 +112,6 @@ static int open_editor(line *l, ox_err *err) {
     el_set(l->edit, EL_EDITOR, "emacs");
     el_set(l->edit, EL_HIST, history, l->history);
     el_set(l->edit, EL_GETCFN, read_char);
-    el_set(l->edit, EL_ADDFN, "ox-complete", "complete a command", complete);
-    el_set(l->edit, EL_BIND, "^I", "ox-complete", NULL);
     el_set(l->edit, EL_BIND, "^R", "em-inc-search-prev", NULL);
     /* Without the echo of ^C, which would stand in the middle of an answer. */
     el_set(l->edit, EL_SETTY, "-x", "-echoctl", NULL);
@@ -148,8 +149,7 @@ void line_prefill(line *l, const char *text) {
     if (l->edit) el_push(l->edit, text);
 }
 
-/* --- reading
- * --------------------------------------------------------------------------------------- */
+/* --- reading --- */
 
 static int read_edited(line *l, struct buf *out, enum line_got *got, ox_err *err) {
     int n = 0;

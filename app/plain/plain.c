@@ -45,8 +45,7 @@ void plain_error(const struct plain *p, const ox_err *e) {
     if (e->fix[0]) print_filtered("   fix:   ", e->fix);
 }
 
-/* --- an answer
- * ------------------------------------------------------------------------------------- */
+/* --- an answer --- */
 
 static void on_progress(void *user, const struct news *n) {
     progress_news(&((struct plain *)user)->bar, n);
@@ -157,8 +156,7 @@ void plain_added(const struct plain *p, size_t i) {
                say_limit(limit, room), as[0] ? ", read as " : "", as);
 }
 
-/* --- reading
- * --------------------------------------------------------------------------------------- */
+/* --- reading --- */
 
 /* A whole message: one line, lines joined by a trailing backslash, or a block between lines of """.
  */

@@ -12,8 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* --- session
- * --------------------------------------------------------------------------------------- */
+/* --- session --- */
 
 static int do_quit(struct plain *p, const char *arg, ox_err *err) {
     (void)arg, (void)err;
@@ -118,8 +117,7 @@ static int do_regen(struct plain *p, const char *arg, ox_err *err) {
     return rc;
 }
 
-/* --- documents
- * ------------------------------------------------------------------------------------- */
+/* --- documents --- */
 
 static int do_file(struct plain *p, const char *arg, ox_err *err) {
     struct ingest in = {0};
@@ -174,8 +172,7 @@ static int do_drop(struct plain *p, const char *arg, ox_err *err) {
     return rc;
 }
 
-/* --- settings
- * -------------------------------------------------------------------------------------- */
+/* --- settings --- */
 
 static int parse_switch(const char *arg, bool *out, ox_err *err) {
     if (strcmp(arg, "on") && strcmp(arg, "off"))
@@ -238,8 +235,7 @@ static int do_system(struct plain *p, const char *arg, ox_err *err) {
     return rc;
 }
 
-/* --- what is there
- * --------------------------------------------------------------------------------- */
+/* --- what is there --- */
 
 /* "turn 3   412 tokens   without it 1,270 to read again, about 0.7 s" */
 static void say_piece(const struct plain *p, const struct context_piece *c, double rate) {

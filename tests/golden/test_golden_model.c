@@ -1,6 +1,7 @@
 /* test_golden_model.c - every golden folder on every CPU level this machine has, in f32 by the f32
  * rule, and as people run it by the table of 16-bit errors in tests/golden/README.md. */
 #include "tests/golden/golden_model.h"
+#include "tests/support/tiny.h"
 
 #include "kernels/cpu/cpu_level.h"
 #include "kernels/kn.h"
@@ -8,7 +9,6 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -174,25 +174,12 @@ static void test_golden_model__as_people_run_it(void **state) {
  * times its largest, which rule 2 of docs/MODEL.md 10 reports but does not judge: the largest of
  * thousands of roundings of another order. Skipped without a device; OXBOW_TEST_REQUIRE=cuda makes
  * the skip a failure. */
-static bool has_cuda(void) {
-    kn_dev *dev = NULL;
-    ox_err err = {0};
-    const char *must = getenv("OXBOW_TEST_REQUIRE");
-    if (kn_cuda() && kn_cuda()->open(&(struct kn_open){0}, &dev, &err) == 0) {
-        kn_cuda()->close(dev);
-        return true;
-    }
-    printf("SKIP cuda: %s\n", kn_cuda() ? err.what : "built without it");
-    if (must && strstr(must, "cuda")) fail_msg("a CUDA device is required");
-    return false;
-}
-
 static void test_golden_model__cuda_bf16_keys_and_values(void **state) {
-    if (has_cuda()) run_bands(&(struct ox_engine_opts){.backend = "cuda"}, 2, 3);
+    if (tiny_has_cuda()) run_bands(&(struct ox_engine_opts){.backend = "cuda"}, 2, 3);
 }
 
 static void test_golden_model__cuda_int8_keys_and_values(void **state) {
-    if (has_cuda()) run_bands(&(struct ox_engine_opts){.backend = "cuda", .kv = "int8"}, 2, 3);
+    if (tiny_has_cuda()) run_bands(&(struct ox_engine_opts){.backend = "cuda", .kv = "int8"}, 2, 3);
 }
 
 /* A judge that passes everything is worth nothing: with keys and values rounded to bf16 the f32

@@ -10,7 +10,6 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <cmocka.h>
 
@@ -96,7 +95,7 @@ static void check_stories(const char *backend) {
         {"tiny-heads", "f32", 513},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct ox_engine_opts opts = {.backend = backend, .kv = cases[i].kv};
+        struct ox_engine_opts opts = {.backend = backend, .n_threads = 1, .kv = cases[i].kv};
         struct tiny t;
         tiny_open(&t, cases[i].folder, &opts, NULL);
         check_story(&t, cases[i].folder, cases[i].longest);
@@ -109,16 +108,7 @@ static void test_resume__equals_straight_on(void **state) {
 }
 
 static void test_resume__equals_straight_on_cuda(void **state) {
-    kn_dev *dev = NULL;
-    ox_err err = {0};
-    const char *must = getenv("OXBOW_TEST_REQUIRE");
-    if (!kn_cuda() || kn_cuda()->open(&(struct kn_open){0}, &dev, &err)) {
-        printf("SKIP cuda: %s\n", kn_cuda() ? err.what : "built without it");
-        if (must && strstr(must, "cuda")) fail_msg("a CUDA device is required");
-        return;
-    }
-    kn_cuda()->close(dev);
-    check_stories("cuda");
+    if (tiny_has_cuda()) check_stories("cuda");
 }
 
 /* The same on a device that works ahead of the draw, records steps and copies out late. */
@@ -129,17 +119,6 @@ static void test_resume__on_a_device_that_works_ahead(void **state) {
     check_story(&t, "ahead", 513);
     assert_true(fake_backend_settings()->n_replayed > 100);
     tiny_close(&t);
-}
-
-static void test_resume__on_a_gpu(void **state) {
-    static const char *const kv[] = {"bf16", "int8"};
-    for (int i = 0; i < 2 && tiny_has_cuda(); i++) {
-        struct tiny t;
-        tiny_open(&t, "tiny-7b-shape", &(struct ox_engine_opts){.backend = "cuda", .kv = kv[i]},
-                  NULL);
-        check_story(&t, "cuda", 5000);
-        tiny_close(&t);
-    }
 }
 
 /* Decode across grid and page borders: the records are there and exact. */
@@ -365,7 +344,6 @@ int main(void) {
         cmocka_unit_test(test_resume__equals_straight_on),
         cmocka_unit_test(test_resume__equals_straight_on_cuda),
         cmocka_unit_test(test_resume__on_a_device_that_works_ahead),
-        cmocka_unit_test(test_resume__on_a_gpu),
         cmocka_unit_test(test_resume__grid_in_decode),
         cmocka_unit_test(test_resume__random_conversations),
         cmocka_unit_test(test_resume__damage_costs_time_only),

@@ -156,6 +156,7 @@ static void save_draft(struct loop *l) {
     if (l->fx.st && edit_copy(&l->s.input, &text, NULL) == 0) {
         const char *place = l->s.uid[0] ? l->s.uid : "new";
         store_draft_put(l->fx.st, place, buf_str(&text), text.n, l->s.input.cursor, NULL);
+        store_idle(l->fx.st, NULL);
     }
     buf_deinit(&text);
 }

@@ -9,7 +9,13 @@
 #include <unistd.h>
 #include <xxhash.h>
 
-enum { STATES_ID = 0x4f585354, STATES_VERSION = 2, STATES_WAIT_MS = 200, LAYOUT = 1 };
+enum {
+    STATES_ID = 0x4f585354,
+    STATES_VERSION = 2,
+    STATES_WAIT_MS = 200,
+    LAYOUT = 1,
+    SWEEP_S = 86400
+};
 static const uint64_t QUOTA_MOST = (uint64_t)20 << 30;
 
 void states_log(states *s, const char *fmt, ...) {
@@ -178,6 +184,8 @@ void states_close(states *s) {
     if (!s) return;
     states_flush(s, NULL);
     if (s->io) io_wait(s->io);
+    if (s->tip.chat_uid[0]) states_thin(s, s->tip.chat_uid, NULL);
+    if (s->io && io_is_due(s->io, SWEEP_S)) states_idle(s, NULL);
     drop_memory(s);
     jobs_collect(s);
     io_close(s->io);
@@ -252,6 +260,9 @@ int states_use(states *s, const struct states_space *space, ox_err *err) {
 }
 
 void states_tip(states *s, const struct states_tip *tip) {
+    const char *uid = tip->chat_uid ? tip->chat_uid : "";
+    if (s->tip.chat_uid[0] && strcmp(s->tip.chat_uid, uid) != 0)
+        states_thin(s, s->tip.chat_uid, NULL); /* that conversation is left */
     s->tip = (struct tip){.want = tip->want, .want_moment = tip->want_moment, .made = tip->made};
     snprintf(s->tip.db_uid, sizeof s->tip.db_uid, "%s", tip->db_uid ? tip->db_uid : "");
     snprintf(s->tip.chat_uid, sizeof s->tip.chat_uid, "%s", tip->chat_uid ? tip->chat_uid : "");

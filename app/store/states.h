@@ -24,7 +24,9 @@ struct states_opts {
 /* Makes folder and files (0600/0700). A damaged index is set aside as states.db.bad and made anew.
  */
 int states_open(const struct states_opts *opts, states **out, ox_err *err);
-void states_close(states *s); /* waits for the queue; NULL is fine */
+/* Waits for the queue, thins the conversation that was open, once a day looks for stray files. NULL
+ * is fine. */
+void states_close(states *s);
 
 /* The space of the engine that is open now; before any find or put. */
 struct states_space {
@@ -45,6 +47,7 @@ struct states_tip {
     int want_moment;
     int64_t made; /* message whose answer is about to be written */
 };
+/* Another conversation than before: the one before is thinned. */
 void states_tip(states *s, const struct states_tip *tip);
 
 /* Measured prefill speed of the space in use, for what a record is worth; kept for the next

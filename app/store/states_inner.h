@@ -58,6 +58,8 @@ void io_remove(states_io_pool *io, struct ox_key hash);
 /* Removes files that `is_known` does not know and that are older than age_s; *n counts them. */
 int io_sweep(states_io_pool *io, int age_s, bool (*is_known)(void *user, struct ox_key hash),
              void *user, size_t *n, ox_err *err);
+/* Whether the last call that said yes, by any process, is more than age_s ago. */
+bool io_is_due(states_io_pool *io, int age_s);
 struct ox_key io_hash(const void *p, size_t n);
 /* n_sums 8-byte sums into out. */
 void io_sums(const void *p, size_t n, unsigned char *out);

@@ -321,6 +321,19 @@ int io_sweep(states_io_pool *io, int age_s, bool (*is_known)(void *user, struct 
     return 0;
 }
 
+/* The time of a small file in the folder is the memory of all processes. */
+bool io_is_due(states_io_pool *io, int age_s) {
+    char path[4300];
+    struct stat st;
+    snprintf(path, sizeof path, "%s/.swept", io->folder);
+    if (stat(path, &st) == 0 && time(NULL) - st.st_mtime < age_s) return false;
+    int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0) return false;
+    futimens(fd, NULL);
+    close(fd);
+    return true;
+}
+
 /* ---- open and close ----------------------------------------------------- */
 
 int io_open(const char *folder, states_io_pool **out, ox_err *err) {

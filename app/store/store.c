@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { HISTORY_ID = 0x4f58424f, RESERVE_BYTES = 8 << 20 };
+enum { HISTORY_ID = 0x4f58424f, RESERVE_BYTES = 8 << 20, WAL_BYTES = 4 << 20 };
 
 /* ---- shared helpers ----------------------------------------------------- */
 
@@ -147,8 +147,13 @@ int store_open(const char *path, bool read_only, store **out, ox_err *err) {
     return 0;
 }
 
+/* Below 4 MiB of log a checkpoint is not worth the disk's attention. */
 int store_idle(store *st, ox_err *err) {
+    char wal[4300];
+    struct stat sb;
     if (st->db->in_memory || st->db->read_only || st->db->in_tx) return 0;
+    snprintf(wal, sizeof wal, "%s-wal", st->db->path);
+    if (stat(wal, &sb) || sb.st_size < WAL_BYTES) return 0;
     int rc = sqlite3_wal_checkpoint_v2(st->db->sq, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
     return (rc & 0xff) == SQLITE_BUSY || rc == SQLITE_OK ? 0
                                                          : db_error(st->db, rc, "checkpoint", err);

@@ -102,8 +102,8 @@ static int dev_alloc(kn_dev *dev, enum kn_mem where, size_t bytes, void **out, o
 }
 
 static void dev_release(kn_dev *dev, void *mem) {
-    (void)dev;
     if (!mem) return;
+    if (dev) step_drop_capture(dev); /* a step that failed while it was recorded */
     cudaPointerAttributes at;
     if (cudaPointerGetAttributes(&at, mem) == cudaSuccess && at.type == cudaMemoryTypeHost)
         cudaFreeHost(mem);
@@ -330,6 +330,7 @@ static int dev_pack(kn_dev *dev, const struct kn_part *part, int n, kn_weight **
 }
 
 static void dev_drop(kn_dev *dev, kn_weight *w) {
+    if (dev) step_drop_capture(dev);
     if (dev && dev->stream) cudaStreamSynchronize(dev->stream);
     pack_drop(w);
 }

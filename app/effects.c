@@ -2,6 +2,7 @@
 #include "app/effects.h"
 
 #include "app/child.h"
+#include "app/core/export.h"
 #include "app/core/prompt.h"
 #include "app/core/text.h"
 #include "app/core/update.h"
@@ -366,20 +367,24 @@ static int add_paste(struct effects *fx, const struct effect *e, ox_err *err) {
     return rc;
 }
 
-static int export_markdown(const struct chat *tree, int64_t leaf, const char *title,
-                           struct buf *out, ox_err *err) {
+/* The path on screen, as `oxbow export` writes it. */
+static int write_markdown(const struct chat *tree, const struct store_chat *row, struct buf *out,
+                          ox_err *err) {
     struct chat_node **path = NULL;
     size_t n = 0;
-    int rc = chat_path(tree, leaf, &path, &n, err);
-    if (!rc) rc = buf_printf(out, err, "# %s\n", title);
-    for (size_t i = 0; i < n && !rc; i++) {
-        const char *who = path[i]->role == OX_ROLE_USER     ? "you"
-                          : path[i]->role == OX_ROLE_SYSTEM ? "system"
-                                                            : "oxbow";
-        rc = buf_printf(out, err, "\n## %s\n\n", who);
-        if (!rc && path[i]->text) rc = buf_add(out, path[i]->text, path[i]->n_bytes, err);
-        if (!rc) rc = buf_putc(out, '\n', err);
-    }
+    int rc = chat_path(tree, row->leaf, &path, &n, err);
+    struct export_turn *turn = rc ? NULL : ox_alloc(n, sizeof *turn, "turns to export", err);
+    if (!rc && !turn) rc = OX_ENOMEM;
+    for (size_t i = 0; i < n && !rc; i++)
+        turn[i].row = path[i];
+    const struct export_page page = {.title = row->title,
+                                     .uid = row->uid,
+                                     .model = row->model,
+                                     .created_us = row->created_us,
+                                     .turn = turn,
+                                     .n = n};
+    if (!rc) rc = export_markdown(out, &page, err);
+    ox_free(turn);
     ox_free(path);
     return rc;
 }
@@ -392,7 +397,7 @@ static int export_chat(struct effects *fx, const struct effect *e, ox_err *err) 
     if (!fx->st || !e->id) return ox_err_set(err, OX_ENOTFOUND, "this session is not saved yet");
     int rc = store_chat_get(fx->st, e->id, &row, err);
     if (!rc) rc = store_msg_tree(fx->st, e->id, add_row, &tree, err);
-    if (!rc) rc = export_markdown(&tree, row.leaf, row.title, &out, err);
+    if (!rc) rc = write_markdown(&tree, &row, &out, err);
     snprintf(name, sizeof name, "oxbow-%.4s.md", row.uid);
     const char *path = e->text ? e->text : name;
     int fd = rc ? -1 : open(path, O_WRONLY | O_CREAT | O_EXCL, 0666); /* the user's umask decides */

@@ -59,6 +59,11 @@ wait_for 'In the input'
 esc
 wait_gone 'In the input'
 
+# export
+type_ "/export $DIR/out.md"; keys Enter
+wait_for 'written to'
+grep -q '## oxbow' "$DIR/out.md" || fail 'the export has no answer'
+
 # the palette takes commands by a few letters
 keys C-p; type_ 'stat'
 wait_for '/stats'

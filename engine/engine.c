@@ -109,7 +109,9 @@ static int open_named(ox_engine *e, const struct ox_engine_opts *opts, ox_err *e
             ox_err_set(err, OX_EDEVICE, "this oxbow was built without CUDA");
             return ox_err_fix(err, "use --backend cpu, or build with OXBOW_CUDA=ON");
         }
-        return open_device(e, opts, kn, is_plain ? NULL : asked + n + 1, err);
+        int rc = open_device(e, opts, kn, is_plain ? NULL : asked + n + 1, err);
+        if (rc == OX_ENOTFOUND && err) err->code = OX_EDEVICE; /* it was asked for */
+        return rc == OX_ENOTFOUND ? OX_EDEVICE : rc;
     }
     ox_err_set(err, OX_EUSAGE, "no backend %s", asked);
     return ox_err_fix(err, "use auto, cpu, cpu-ref, cpu-avx2, cuda or cuda:1");
@@ -126,9 +128,10 @@ static int open_auto(ox_engine *e, const struct ox_engine_opts *opts, ox_err *er
     if (kn_cuda()) {
         ox_err why = {0};
         char line[400];
-        if (open_device(e, opts, kn_cuda(), NULL, &why) == 0) return 0;
+        int rc = open_device(e, opts, kn_cuda(), NULL, &why);
+        if (rc == 0) return 0;
         snprintf(line, sizeof line, "not on the GPU: %s", why.what);
-        add_note(e, line);
+        if (rc != OX_ENOTFOUND) add_note(e, line); /* no card at all is nothing to tell */
     }
     return open_device(e, opts, kn_cpu(), NULL, err);
 }

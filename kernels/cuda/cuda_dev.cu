@@ -151,12 +151,12 @@ static int choose_device(const char *which, int *id, ox_err *err) {
     int n = 0;
     cudaError_t rc = cudaGetDeviceCount(&n);
     if (rc != cudaSuccess || n == 0) {
-        ox_err_set(err, OX_EDEVICE, "no CUDA device: %s",
+        ox_err_set(err, OX_ENOTFOUND, "no CUDA device: %s",
                    rc ? cudaGetErrorString(rc) : "none found");
         ox_err_fix(err,
                    "install NVIDIA's driver (nvidia-smi must list the card), or use --backend cpu");
         cudaGetLastError();
-        return OX_EDEVICE;
+        return OX_ENOTFOUND;
     }
     *id = 0;
     if (which) {

@@ -377,15 +377,24 @@ static int finish_in_tx(store *st, int64_t id, enum chat_end how, const struct c
     return rc;
 }
 
-int store_msg_finish(store *st, int64_t id, enum chat_end how, const struct chat_ledger *cost,
-                     const char *stop, ox_err *err) {
+static int finish_once(store *st, int64_t id, enum chat_end how, const struct chat_ledger *cost,
+                       const char *stop, ox_err *err) {
     bool own;
-    if (how == CHAT_OPEN) return ox_err_set(err, OX_EUSAGE, "an answer cannot end as open");
     int rc = store_step_begin(st, false, &own, err);
-    if (rc) return ox_err_wrap(err, rc, "save answer");
+    if (rc) return rc;
     if (st->held.id == id) rc = write_held(st, err);
     if (!rc) rc = finish_in_tx(st, id, how, cost, stop, err);
     rc = store_step_end(st, own, rc, err);
+    return rc;
+}
+
+int store_msg_finish(store *st, int64_t id, enum chat_end how, const struct chat_ledger *cost,
+                     const char *stop, ox_err *err) {
+    bool is_part = st->db->in_tx; /* of a transaction that only its owner can try again */
+    if (how == CHAT_OPEN) return ox_err_set(err, OX_EUSAGE, "an answer cannot end as open");
+    int rc = finish_once(st, id, how, cost, stop, err);
+    if (rc == OX_EIO && !is_part && store_make_room(st, NULL, NULL))
+        rc = finish_once(st, id, how, cost, stop, err);
     return rc ? ox_err_wrap(err, rc, "save answer") : 0;
 }
 

@@ -134,7 +134,8 @@ int store_run_start(store *st, int64_t id, const struct store_run *run, ox_err *
  * OX_EIO. */
 int store_msg_extend(store *st, int64_t id, const struct chat_node *more, ox_err *err);
 /* Closes an open message: parts are joined, an incomplete character at the end becomes U+FFFD. stop
- * says why in a word ("eos", "length", "user", "error"). */
+ * says why in a word ("eos", "length", "user", "error"). On a full disk the ballast is given up for
+ * it. */
 int store_msg_finish(store *st, int64_t id, enum chat_end how, const struct chat_ledger *cost,
                      const char *stop, ox_err *err);
 

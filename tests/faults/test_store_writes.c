@@ -147,11 +147,33 @@ static void test_store_writes__reserve_is_given_up(void **state) {
     place_remove(&p);
 }
 
+/* An answer that meets a full disk at its end gets the reserve without being asked for. */
+static void test_store_writes__finished_answer_takes_the_reserve(void **state) {
+    struct place p;
+    char path[128];
+    static struct noted noted;
+    static struct script s;
+    memset(&noted, 0, sizeof noted);
+    place_make(&p);
+    snprintf(path, sizeof path, "%s/data/oxbow.reserve", p.dir);
+    s = (struct script){.noted = &noted};
+    assert_int_equal(script_open(&s, &p, 1 << 30), 0);
+    assert_int_equal(script_ask(&s, 0), 0);
+    arm(1, ENOSPC, false);
+    int rc = store_msg_finish(s.st, noted.answer[0], CHAT_DONE, NULL, NULL, NULL);
+    disarm();
+    assert_int_equal(rc, 0);
+    assert_int_not_equal(access(path, F_OK), 0);
+    script_close(&s);
+    place_remove(&p);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_store_writes__one_fault_in_passing),
         cmocka_unit_test(test_store_writes__disk_full_from_there_on),
         cmocka_unit_test(test_store_writes__reserve_is_given_up),
+        cmocka_unit_test(test_store_writes__finished_answer_takes_the_reserve),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

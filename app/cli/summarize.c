@@ -281,7 +281,11 @@ static int run(struct cli *c, ox_err *err) {
     v.redraws = isatty(STDERR_FILENO) && strcmp(c->conf.term, "dumb") != 0 && !c->conf.accessible;
     int rc = read_opts(c, &opts, err);
     if (!rc) rc = prepare(&v, &opts, err);
-    if (!rc && dry) say_plan(&v, stdout);
+    if (!rc && dry && v.is_json)
+        printf("{\"tokens\":%zu,\"parts\":%zu,\"merges\":%zu,\"kept\":%zu}\n", v.talk.doc[0].tok.n,
+               v.sum.plan.n_parts, count_merges(&v.sum), v.sum.n_kept);
+    else if (!rc && dry)
+        say_plan(&v, stdout);
     if (!rc && !dry && !v.is_quiet) say_plan(&v, stderr);
     if (!rc && !dry) rc = output_open(&where, &v.out, err);
     if (!rc && !dry) rc = summarise(&v, err);

@@ -37,6 +37,7 @@ sum --dry-run long.txt
 is_rc 0 "--dry-run"; out_has "parts, then 1 merge" "--dry-run"
 plan=$(cat "$tmp/out"); parts=$(sed -n 's/.* \([0-9]*\) parts.*/\1/p' "$tmp/out")
 [ "${parts:-0}" -ge 4 ] || fail "at least four parts were expected: $plan"
+sum --dry-run --json long.txt; out_has "\"parts\":$parts,\"merges\":1,\"kept\":0" "--dry-run --json"
 sum --dry-run --parts 8 long.txt; out_has "8 parts, then" "--parts 8"
 
 # without interruption
@@ -48,7 +49,7 @@ killed() { # label: starts, waits for "label" on stderr, kills; $tmp/err has wha
     "$fake" summarize long.txt --temp 0 -m slow </dev/null >"$tmp/out" 2>"$tmp/err" &
     pid=$!
     n=0
-    until grep -q "$1" "$tmp/err" || [ $n -ge 200 ] || ! kill -0 $pid 2>/dev/null; do sleep 0.05; n=$((n + 1)); done
+    until grep -q "$1" "$tmp/err" || [ $n -ge 1200 ] || ! kill -0 $pid 2>/dev/null; do sleep 0.05; n=$((n + 1)); done
     kill -9 $pid 2>/dev/null
     wait $pid 2>/dev/null
     grep -q "$1" "$tmp/err" || fail "never came to $1"
@@ -82,7 +83,7 @@ grep -q kept "$tmp/out" && fail "another temperature is another summary"
 "$fake" summarize long.txt --temp 0 --seed 5 -m slow </dev/null >"$tmp/out" 2>"$tmp/err" &
 pid=$!
 n=0
-until grep -q "part 3 of" "$tmp/err" || [ $n -ge 200 ]; do sleep 0.05; n=$((n + 1)); done
+until grep -q "part 3 of" "$tmp/err" || [ $n -ge 1200 ]; do sleep 0.05; n=$((n + 1)); done
 kill -INT $pid
 wait $pid
 rc=$?
@@ -118,7 +119,7 @@ if "$real" ask -q --no-save -n 1 hello </dev/null >/dev/null 2>&1; then
         "$real" summarize candle.txt --temp 0 --ctx 2048 --words 40 </dev/null >"$tmp/out" 2>"$tmp/err" &
         pid=$!
         n=0
-        until grep -q "$(echo "$what" | tr _ ' ') of" "$tmp/err" || [ $n -ge 600 ]; do sleep 0.05; n=$((n + 1)); done
+        until grep -q "$(echo "$what" | tr _ ' ') of" "$tmp/err" || [ $n -ge 2400 ]; do sleep 0.05; n=$((n + 1)); done
         kill -9 $pid 2>/dev/null
         wait $pid 2>/dev/null
     done

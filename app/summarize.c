@@ -14,8 +14,11 @@ enum {
     PART_WORDS = 100,   /* asked for of a part */
     WORDS = 150,        /* of the result, if nothing was said */
     QUOTE_ANSWER = 160, /* tokens of a quoted sentence */
+    SMALL_PART = 12288, /* tokens that a small model summarises at once: DECISIONS.md */
     STEP_COST = 600     /* an answer of 100 tokens takes about as long as reading 600 */
 };
+
+static const uint64_t SMALL_MODEL_BYTES = (uint64_t)1 << 30;
 
 static double now_s(void) {
     struct timespec t;
@@ -82,6 +85,9 @@ static int make_plan(struct summarize *s, ox_err *err) {
     struct chunk whole = {.to = d->text.n, .line = 1}, *chunk = NULL;
     size_t *tokens = NULL, n = 0, one = d->tok.n;
     int rc;
+    s->is_small =
+        !s->opts.n_parts && one > SMALL_PART && s->t->info->weight_bytes < SMALL_MODEL_BYTES;
+    if (s->is_small) s->opts.n_parts = (one + SMALL_PART - 1) / SMALL_PART;
     if (s->opts.n_parts < 2 && one + l.reserve + l.prompt <= l.context) {
         rc = summary_make(&whole, &one, 1, &l, &s->plan, err);
     } else {

@@ -15,7 +15,8 @@
 
 struct summarize_opts {
     size_t n_words; /* of the result, about; 0: not said */
-    size_t n_parts; /* at least so many, about; 0: as few as fit */
+    size_t
+        n_parts; /* at least so many, about; 1: one pass if it fits; 0: as the model is good for */
     bool is_list, cites, restarts;
 };
 
@@ -35,6 +36,7 @@ struct summarize {  /* {0} is empty */
     struct summary_plan plan;
     struct summarize_step *step;
     size_t n_steps, at, n_kept;
+    bool is_small; /* in parts because the model is small, not because the text is too long */
     int64_t parts_job, job; /* of the store: all steps but the last; the last. 0: nothing is kept */
     size_t part_answer, max_answer; /* tokens at most: of a step, of the last one */
     enum chat_end end;              /* of the last step that ran */

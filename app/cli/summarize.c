@@ -86,6 +86,8 @@ static void say_plan(const struct view *v, FILE *to) {
                 count_merges(s) == 1 ? "" : "s");
     if (d->charset != CHARSET_UTF8) fprintf(to, "   read as %s", charset_name(d->charset));
     fputc('\n', to);
+    if (s->is_small && to == stderr)
+        fputs("-- a model of this size reads parts better; --parts 1 takes as much as fits\n", to);
     if (s->n_kept == s->n_steps)
         fprintf(to, "%sthe summary is kept from an earlier run; --restart makes it anew\n",
                 to == stderr ? "-- " : "");

@@ -37,7 +37,7 @@ struct chat_node {
     enum chat_end end;
     char *text, *thought; /* owned, zero-terminated, valid UTF-8; thought may be NULL */
     size_t n_bytes, n_thought;
-    int32_t *tok; /* owned; ids as they stand in prompts, marks included, documents left out */
+    int32_t *tok; /* owned; ids of the content as sampled, without marks; documents left out */
     size_t n_tok; /* 0: not known for the model in use */
     struct chat_doc *docs;
     size_t n_docs;

@@ -16,7 +16,7 @@ enum { MAX_FILE_BYTES = 1 << 20 };
 /* clang-format off */
 const struct config_key config_keys[] = {
     /* name            environment        type           place                  min  max     choices  help */
-    {"model",          "OXBOW_MODEL",     CONFIG_PATH,   AT(model),              0,  0,       NULL, "model folder, or remote:NAME; without it the built-in model"},
+    {"model",          "OXBOW_MODEL",     CONFIG_PATH,   AT(model),              0,  0,       NULL, "model folder; without it the built-in model"},
     {"backend",        NULL,              CONFIG_TEXT,   AT(backend),            0,  0,       NULL, "auto, cpu, cpu-ref, cpu-avx2, cpu-avx512, cpu-avx512bf16, cuda, cuda:N"},
     {"kv",             NULL,              CONFIG_TEXT,   AT(kv),                 0,  0,       NULL, "format of the KV cache: bf16, int8, f32"},
     {"threads",        NULL,              CONFIG_INT,    AT(threads),            0,  1024,    NULL, "threads of the CPU backend; 0: physical cores"},

@@ -75,7 +75,7 @@ int help_print(const struct cli *c, const struct verb *verb, ox_err *err) {
         print_verbs(c->verbs);
         printf("\nflags: -f FILE  -s SYSTEM  -m MODEL  -n TOKENS  --temp X  --json  -q  --plain\n"
                "oxbow VERB -h shows a verb's own flags, -V the version. Nothing leaves this\n"
-               "machine unless -m remote:NAME asks for it.\n");
+               "machine.\n");
     } else {
         printf("oxbow %s%s%s: %s\n\n", verb->name, verb->args[0] ? " " : "", verb->args,
                verb->brief);

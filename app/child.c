@@ -1,6 +1,8 @@
 /* child.c - see child.h. */
 #include "app/child.h"
 
+#include "app/clock.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -8,18 +10,11 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 extern char **environ;
 
 enum { NOT_FOUND = 127 }; /* exit status of a child whose program could not be started */
-
-static double now_s(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 static void limit(int what, rlim_t n) {
     struct rlimit r = {n, n};
@@ -50,11 +45,11 @@ static void become(const char *const *argv, const struct child_limits *l, int ou
 
 /* Reads to the end, a limit, or a stop. */
 static int drain(int fd, int stop_fd, const struct child_limits *l, struct buf *out, ox_err *err) {
-    double end = l->wall_s ? now_s() + l->wall_s : 0;
+    double end = l->wall_s ? clock_s() + l->wall_s : 0;
     size_t start = out->n;
     for (;;) {
         struct pollfd p[2] = {{.fd = fd, .events = POLLIN}, {.fd = stop_fd, .events = POLLIN}};
-        int ms = end > 0 ? (int)((end - now_s()) * 1000) : -1;
+        int ms = end > 0 ? (int)((end - clock_s()) * 1000) : -1;
         if (end > 0 && ms <= 0)
             return ox_err_set(err, OX_EFORMAT, "took longer than %u s", l->wall_s);
         int k = poll(p, 2, ms);

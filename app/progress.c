@@ -1,26 +1,20 @@
 /* progress.c - see progress.h. */
 #include "app/progress.h"
 
+#include "app/clock.h"
 #include "app/core/say.h"
 #include "app/core/text.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { BAR_CELLS = 24, FIRST_AFTER_MS = 400, EVERY_MS = 100, LINE_EVERY_S = 10 };
 
-static double now_s(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
 void progress_start(struct progress *p, bool quiet, bool redraw, const char *label) {
     *p = (struct progress){
-        .is_quiet = quiet, .is_terminal = redraw, .label = label, .start_s = now_s()};
+        .is_quiet = quiet, .is_terminal = redraw, .label = label, .start_s = clock_s()};
 }
 
 static size_t columns(void) {
@@ -59,7 +53,7 @@ static int make_line(const struct progress *p, const struct news *n, bool bar, s
 }
 
 void progress_news(struct progress *p, const struct news *n) {
-    double now = now_s();
+    double now = clock_s();
     if (!p->has_eta) eta_start(&p->eta, n->plan.live + n->plan.restored, p->start_s);
     p->has_eta = true;
     eta_add(&p->eta, n->n_done, now);

@@ -2,11 +2,11 @@
 #include "app/summarize.h"
 
 #include "app/cited.h"
+#include "app/clock.h"
 #include "app/core/budget.h"
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 enum {
     PART_ANSWER = 512,  /* tokens; long enough for a page's worth, short enough to merge many */
@@ -19,12 +19,6 @@ enum {
 };
 
 static const uint64_t SMALL_MODEL_BYTES = (uint64_t)1 << 30;
-
-static double now_s(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 static const struct talk_doc *doc_of(const struct summarize *s) {
     return &s->t->doc[0];
@@ -287,8 +281,8 @@ static int on_progress(void *user, const struct news *n, ox_err *err) {
     struct stepping *k = user;
     struct eta *e = &k->s->eta;
     (void)err;
-    if (!e->seconds) eta_start(e, n->plan.live + n->plan.restored, k->s->started_s);
-    eta_add(e, n->n_done, now_s());
+    if (e->seconds <= 0) eta_start(e, n->plan.live + n->plan.restored, k->s->started_s);
+    eta_add(e, n->n_done, clock_s());
     if (k->watch->progress) k->watch->progress(k->watch->user, k->s, n);
     return 0;
 }
@@ -469,7 +463,7 @@ static const struct buf *only_source(const struct summarize *s, size_t i) {
 static int do_step(struct summarize *s, size_t i, const struct summarize_watch *watch,
                    ox_err *err) {
     struct summarize_step *st = &s->step[i];
-    s->started_s = now_s();
+    s->started_s = clock_s();
     s->eta = (struct eta){0};
     s->at = i;
     s->n_out = 0;

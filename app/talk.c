@@ -1,6 +1,7 @@
 /* talk.c - see talk.h. Prompt and answer; what is kept of them is in talk_save.c. */
 #include "app/talk.h"
 
+#include "app/clock.h"
 #include "app/core/budget.h"
 #include "app/core/say.h"
 #include "app/core/thought.h"
@@ -10,13 +11,6 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
-
-static int64_t now_us(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
 
 /* --- life --- */
 
@@ -231,7 +225,7 @@ int talk_plan(struct talk *t, const char *question, size_t n, ox_err *err) {
 static int64_t add_message(struct talk *t, enum ox_role role, const struct buf *text, ox_err *err) {
     struct chat_node row = {.id = chat_new_id(&t->chat),
                             .parent = t->chat.leaf,
-                            .created_us = now_us(),
+                            .created_us = clock_utc_us(),
                             .role = role,
                             .end = role == OX_ROLE_ASSISTANT ? CHAT_OPEN : CHAT_DONE};
     row.text = ox_memdup(text ? buf_str(text) : "", text ? text->n : 0, "a message", err);

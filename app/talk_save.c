@@ -1,6 +1,7 @@
 /* talk_save.c - see talk_save.h. The transactions are those of docs/STORE.md section 4. */
 #include "app/talk_save.h"
 
+#include "app/clock.h"
 #include "app/store/docs.h"
 
 #include <stdio.h>
@@ -9,12 +10,6 @@
 
 enum { PART_TOKENS = 32, WAIT_STEPS = 100 };
 static const double PART_S = 0.5;
-
-static double now_s(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 /* Nothing more is saved; people are told why. */
 static void give_up(struct talk *t, const ox_err *e) {
@@ -250,12 +245,12 @@ void save_turn(struct talk *t, int64_t *answer, const struct ox_sampling *how) {
 /* --- T2, T3 --- */
 
 void save_start(struct save_stream *s) {
-    *s = (struct save_stream){.at_s = now_s()};
+    *s = (struct save_stream){.at_s = clock_s()};
 }
 
 void save_part(struct talk *t, struct save_stream *s, const struct chat_node *node, bool flush) {
     size_t n_tok = node->n_tok - s->n_tok;
-    if (!t->st || (!flush && n_tok < PART_TOKENS && now_s() - s->at_s < PART_S)) return;
+    if (!t->st || (!flush && n_tok < PART_TOKENS && clock_s() - s->at_s < PART_S)) return;
     struct chat_node more = {.text = t->answer.p ? t->answer.p + s->n_text : NULL,
                              .n_bytes = t->answer.n - s->n_text,
                              .thought = t->thoughts.p ? t->thoughts.p + s->n_thought : NULL,
@@ -265,7 +260,7 @@ void save_part(struct talk *t, struct save_stream *s, const struct chat_node *no
     ox_err e = {0};
     if (!more.n_bytes && !more.n_thought && !n_tok) return;
     if (store_msg_extend(t->st, node->id, &more, &e)) give_up(t, &e);
-    *s = (struct save_stream){node->n_tok, t->answer.n, t->thoughts.n, now_s()};
+    *s = (struct save_stream){node->n_tok, t->answer.n, t->thoughts.n, clock_s()};
 }
 
 void save_finish(struct talk *t, int64_t answer) {

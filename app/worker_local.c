@@ -1,11 +1,11 @@
 /* worker_local.c - see worker_local.h. A turn: render, sync, draw token by token, tell, keep. */
 #include "app/worker_local.h"
 
+#include "app/clock.h"
 #include "app/worker_keep.h"
 
 #include <stdatomic.h>
 #include <string.h>
-#include <time.h>
 
 struct local {
     struct ox_engine_opts opts; /* strings owned */
@@ -16,12 +16,6 @@ struct local {
     struct keep *keep;
     ox_err load_err; /* why nothing is loaded; code 0 before the first LOAD */
 };
-
-static double now_s(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 void local_interrupt(struct local *l) {
     atomic_fetch_add(&l->n_inside, 1);
@@ -140,7 +134,7 @@ struct progress { /* what the prefill's callback needs */
 
 static void report(void *user, const struct ox_plan *plan, size_t n_done) {
     struct progress *p = user;
-    if (p->load_s < 0) p->load_s = plan->restored ? now_s() - p->start_s : 0;
+    if (p->load_s < 0) p->load_s = plan->restored ? clock_s() - p->start_s : 0;
     struct news n = {.kind = NEWS_PROGRESS,
                      .id = p->id,
                      .plan = *plan,
@@ -238,7 +232,7 @@ static int answer(struct local *l, struct work *job, const struct worker_post *p
     if (!rc && r.tok.n >= limit)
         rc = ox_err_set(err, OX_EFIT, "the prompt has %zu tokens, the context holds %zu", r.tok.n,
                         limit);
-    struct progress prog = {l, post, job->id, r.tok.n, now_s(), -1};
+    struct progress prog = {l, post, job->id, r.tok.n, clock_s(), -1};
     struct ox_sync_opts opts = {.borders = r.borders,
                                 .n_borders = r.n_borders,
                                 .io = keep_io(l->keep, job),
@@ -249,7 +243,7 @@ static int answer(struct local *l, struct work *job, const struct worker_post *p
                  ? OX_ECANCELLED
                  : ox_session_sync(l->session, (struct ox_prefix){r.tok.v, r.tok.n}, &opts, &plan,
                                    err);
-    double synced = now_s();
+    double synced = clock_s();
     if (!rc) {
         struct ox_sampling how = job->how;
         how.reply_at = reply_start(job, &r);
@@ -263,7 +257,7 @@ static int answer(struct local *l, struct work *job, const struct worker_post *p
                                             .load_s = prog.load_s > 0 ? prog.load_s : 0,
                                             .prefill_s = synced - prog.start_s};
         rc = draw(l, job, &how, limit - r.tok.n, post, done, err);
-        done->ledger.decode_s = now_s() - synced;
+        done->ledger.decode_s = clock_s() - synced;
         keep_speed(l->keep, &done->ledger);
     }
     rendered_deinit(&r);

@@ -1,5 +1,6 @@
 /* sessions.c - saved sessions at the shell: list, rename, fork, remove. */
 #include "app/cli/stored.h"
+#include "app/clock.h"
 #include "app/core/say.h"
 #include "app/core/text.h"
 #include "app/store/check.h"
@@ -101,7 +102,7 @@ static int run_sessions(struct cli *c, ox_err *err) {
     int64_t span = 0;
     int rc = since ? stored_span(since, "--since", &span, err) : 0;
     if (rc) return rc;
-    f.since_us = since ? stored_now_us() - span : 0;
+    f.since_us = since ? clock_utc_us() - span : 0;
     rc = stored_open(c, true, &st, err);
     if (rc == OX_ENOTFOUND) { /* nobody has asked anything: that is no error */
         if (!flags_has(&c->flags, "-q"))
@@ -218,7 +219,7 @@ static int gather(struct cli *c, store *st, struct listing *l, ox_err *err) {
     int rc = 0;
     if (older) {
         rc = stored_span(older, "--older-than", &span, err);
-        const struct store_filter f = {.before_us = stored_now_us() - span};
+        const struct store_filter f = {.before_us = clock_utc_us() - span};
         if (!rc) rc = store_chat_list(st, &f, each_row, l, err);
     }
     for (size_t i = 0; !rc && i < c->flags.n_word; i++) {

@@ -1,6 +1,7 @@
 /* stored.c - see stored.h. */
 #include "app/cli/stored.h"
 
+#include "app/clock.h"
 #include "app/output.h"
 
 #include <stdlib.h>
@@ -9,12 +10,6 @@
 #include <unistd.h>
 
 static const int64_t SECOND_US = 1000000;
-
-int64_t stored_now_us(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (int64_t)t.tv_sec * SECOND_US + t.tv_nsec / 1000;
-}
 
 int stored_open(const struct cli *c, bool read_only, store **out, ox_err *err) {
     if (read_only && access(c->conf.db, F_OK) != 0) {

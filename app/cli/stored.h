@@ -14,7 +14,6 @@ int stored_find(const struct cli *c, store *st, size_t i, int64_t *chat, ox_err 
 int stored_when(struct buf *out, int64_t at_us, ox_err *err);
 /* "30d", "12h", "2w" as microseconds. */
 int stored_span(const char *text, const char *flag, int64_t *us, ox_err *err);
-int64_t stored_now_us(void);
 int stored_flush(const struct buf *b,
                  ox_err *err); /* to stdout; a closed pipe is OX_ECANCELLED without words */
 

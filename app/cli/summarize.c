@@ -5,6 +5,7 @@
 #include "app/cited.h"
 #include "app/cli/input.h"
 #include "app/cli/verb.h"
+#include "app/clock.h"
 #include "app/core/say.h"
 #include "app/core/text.h"
 #include "app/output.h"
@@ -14,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
-#include <time.h>
 #include <unistd.h>
 
 enum { BAR_CELLS = 20, LINE_EVERY_S = 10 };
@@ -28,12 +28,6 @@ struct view {
     double shown_s;
     size_t shown_step;
 };
-
-static double now_s(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 static int read_count(const struct cli *c, const char *flag, size_t max, size_t *out, ox_err *err) {
     const char *s = flags_get(&c->flags, flag);
@@ -134,7 +128,7 @@ static void take_bar_away(struct view *v) {
 static void on_progress(void *user, const struct summarize *s, const struct news *n) {
     struct view *v = user;
     struct buf b = {0};
-    double now = now_s();
+    double now = clock_s();
     bool is_due = v->redraws ? now - v->shown_s >= 0.1
                              : v->shown_step != s->at + 1 || now - v->shown_s >= LINE_EVERY_S;
     if (v->is_quiet || !is_due || step_line(v, n, &b)) {

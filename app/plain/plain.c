@@ -2,6 +2,7 @@
 #include "app/plain/plain.h"
 
 #include "app/cited.h"
+#include "app/clock.h"
 #include "app/core/budget.h"
 #include "app/core/command.h"
 #include "app/core/say.h"
@@ -10,16 +11,9 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 static const double QUIT_S = 2; /* a second Ctrl-C within this time leaves */
-
-static double now_s(void) {
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
 
 static void print_filtered(const char *before, const char *text) {
     struct buf shown = {0};
@@ -262,7 +256,7 @@ int plain_run(struct plain *p, const char *draft, ox_err *err) {
             continue;
         }
         int signo = turn_signal();
-        bool again = now_s() - stopped_at < QUIT_S;
+        bool again = clock_s() - stopped_at < QUIT_S;
         if (signo != 0 && signo != 2)
             rc = OX_ECANCELLED; /* SIGTERM, SIGHUP */
         else if (typed.n) {
@@ -272,7 +266,7 @@ int plain_run(struct plain *p, const char *draft, ox_err *err) {
             break;
         else
             plain_note(p, "again to quit");
-        stopped_at = typed.n ? -QUIT_S : now_s();
+        stopped_at = typed.n ? -QUIT_S : clock_s();
         if (rc) p->talk.signo = signo;
     }
     line_close(p->line);

@@ -338,10 +338,10 @@ static int read_env(struct config *c, char *const *env, ox_err *err) {
 }
 
 int conf_load(char *const *env, struct config *out, ox_err *err) {
-    struct config c = {.temperature = NAN,
-                       .top_p = NAN,
-                       .min_p = NAN,
-                       .repeat_penalty = NAN,
+    struct config c = {.temperature = (double)NAN,
+                       .top_p = (double)NAN,
+                       .min_p = (double)NAN,
+                       .repeat_penalty = (double)NAN,
                        .top_k = -1,
                        .seed = -1,
                        .max_new = -1,

@@ -176,13 +176,12 @@ static int mend_references(store *to, ox_err *err) {
         "UPDATE attachment SET doc_id = NULL WHERE doc_id NOT IN (SELECT id FROM document)",
         "DELETE FROM citation WHERE message_id NOT IN (SELECT id FROM message)",
         "UPDATE citation SET doc_id = NULL WHERE doc_id NOT IN (SELECT id FROM document)",
-        "DELETE FROM job WHERE doc_id NOT IN (SELECT id FROM document) OR model_id NOT IN (SELECT "
-        "id FROM "
-        "model)",
+        ("DELETE FROM job WHERE doc_id NOT IN (SELECT id FROM document) "
+         "OR model_id NOT IN (SELECT id FROM model)"),
         "UPDATE job SET result_id = NULL WHERE result_id NOT IN (SELECT id FROM message)",
         "DELETE FROM job_part WHERE job_id NOT IN (SELECT id FROM job)",
-        "UPDATE input_history SET session_id = NULL WHERE session_id NOT IN (SELECT id FROM "
-        "session)",
+        ("UPDATE input_history SET session_id = NULL "
+         "WHERE session_id NOT IN (SELECT id FROM session)"),
     };
     int rc = 0;
     for (size_t i = 0; !rc && i < sizeof sql / sizeof sql[0]; i++)

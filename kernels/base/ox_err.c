@@ -25,6 +25,7 @@ static void hide_controls(char *s) {
             p[0] = p[1] = '?';
 }
 
+OX_PRINTF(3, 0)
 static void format_into(char *dst, size_t cap, const char *fmt, va_list ap) {
     int n = vsnprintf(dst, cap, fmt, ap);
     if (n < 0) dst[0] = '\0';

@@ -277,8 +277,8 @@ static void test_states__damage_of_a_page_spares_what_is_below(void **state) {
 
 static void test_states__damaged_index_is_set_aside(void **state) {
     static const char *const junk[] = {
-        "not a database at all, but longer than a header of one hundred bytes, "
-        "so that nobody can say it was short......",
+        ("not a database at all, but longer than a header of one hundred bytes, "
+         "so that nobody can say it was short......"),
         "", "x"};
     for (size_t i = 0; i < sizeof junk / sizeof junk[0]; i++) {
         char path[128];

@@ -128,8 +128,7 @@ static int run(struct cli *c, ox_err *err) {
         .read_only = !name || i == 0,
         .quota_bytes = c->conf.states_quota_bytes > 0 ? (uint64_t)c->conf.states_quota_bytes : 0};
     int rc = states_open(&opts, &s, err);
-    if (!rc && name) rc = orders[i].run(c, s, &b, err);
-    if (!rc) rc = name && i == 0 ? 0 : name ? 0 : add_usage(s, &b, err);
+    if (!rc) rc = name ? orders[i].run(c, s, &b, err) : add_usage(s, &b, err);
     int said = stored_flush(&b, rc ? NULL : err);
     states_close(s);
     buf_deinit(&b);

@@ -408,7 +408,7 @@ static int open_file(struct db *db, const struct db_opts *how, ox_err *err) {
     int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | SQLITE_OPEN_READWRITE;
     if (db->in_memory) flags |= SQLITE_OPEN_CREATE;
     int rc = db->read_only ? db_open_reading(how->path, &db->sq)
-                           : sqlite3_open_v2(how->path, &db->sq, flags, NULL);
+                           : sqlite3_open_v2(how->path, &db->sq, flags, how->vfs);
     if (!db->sq) return ox_err_set(err, OX_ENOMEM, "not enough memory for the %s", db->what);
     if (rc) return db_error(db, rc, "open", err);
     sqlite3_busy_timeout(db->sq, how->busy_ms);

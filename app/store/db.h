@@ -22,6 +22,7 @@ struct db_opts {
     int synchronous;      /* 0 OFF, 1 NORMAL, 2 FULL */
     int checkpoint_pages; /* 0: only when asked */
     bool read_only;
+    const char *vfs; /* NULL: the default one */
     bool as_network; /* tests: as if the place were a network folder */
 };
 

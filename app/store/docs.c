@@ -181,6 +181,7 @@ int store_doc_add(store *st, const struct store_doc *d, int64_t *id, ox_err *err
     if (!w) return OX_ENOMEM;
     rc = store_step_begin(st, true, &own, err);
     if (rc) goto out;
+    store_hold_reserve(st, true); /* a document can be read in again */
     rc = insert_doc(st, d, hash, &w->id, err);
     if (!rc) rc = store_chat_lock(st, DOC_LOCKS + w->id, err);
     rc = store_step_end(st, own, rc, err);
@@ -267,6 +268,7 @@ int store_doc_step(store *st, int64_t id, bool *ready, size_t *done_bytes, ox_er
     if (rc == OX_EBUSY) return 0;
     if (rc) return ox_err_wrap(err, rc, "read in document");
     int64_t from = db_clock_us();
+    store_hold_reserve(st, true);
     rc = store_step_end(st, own, read_slice(st, w, &is_last, err), err);
     if (rc) {
         w->walk = walk;

@@ -7,6 +7,7 @@
 #include "app/core/buf.h"
 #include "app/core/cite.h"
 #include "app/store/db.h"
+#include "app/store/reserve.h"
 #include "app/store/store.h"
 
 struct store_held { /* an answer's newest bytes, while they cannot be written (T2) */
@@ -18,6 +19,7 @@ struct store_held { /* an answer's newest bytes, while they cannot be written (T
 
 struct store {
     struct db *db;
+    struct reserve *reserve; /* NULL: in memory, read-only */
     char uid[17], note[256];
     int lock_fd; /* -1: no locks (in memory, read-only) */
     int64_t *locked;
@@ -32,6 +34,9 @@ struct store {
 int store_step_begin(store *st, bool soft, bool *own, ox_err *err);
 int store_step_end(store *st, bool own, int rc, ox_err *err);
 
+/* Until the end of the transaction, or until it is taken back: these writes may not have the
+ * reserve. */
+void store_hold_reserve(store *st, bool held);
 /* Removes the lock file and the reserve: of a file that nobody else can know yet. */
 void store_unlink_beside(const store *st);
 

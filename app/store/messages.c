@@ -201,6 +201,35 @@ int store_run_start(store *st, int64_t id, const struct store_run *run, ox_err *
     return rc ? ox_err_wrap(err, rc, "save ledger") : 0;
 }
 
+static int update_run(store *st, int64_t id, const struct chat_ledger *cost, const char *stop,
+                      ox_err *err) {
+    struct query q = db_query(
+        st->db,
+        "UPDATE run SET stop = :stop, n_prompt = :in, n_reused = :reused, n_replayed = "
+        ":replayed, n_out = :out, load_us = :load, prefill_us = :prefill, decode_us = :decode, "
+        "exact = :exact WHERE message_id = :id");
+    query_str(&q, ":stop", stop);
+    query_i64(&q, ":in", (int64_t)cost->n_in);
+    query_i64(&q, ":reused", (int64_t)cost->n_reused);
+    query_i64(&q, ":replayed", (int64_t)cost->n_replayed);
+    query_i64(&q, ":out", (int64_t)cost->n_out);
+    query_i64(&q, ":load", (int64_t)(cost->load_s * 1e6));
+    query_i64(&q, ":prefill", (int64_t)(cost->prefill_s * 1e6));
+    query_i64(&q, ":decode", (int64_t)(cost->decode_s * 1e6));
+    query_i64(&q, ":exact", cost->exact);
+    query_i64(&q, ":id", id);
+    return query_run(&q, err);
+}
+
+int store_run_end(store *st, int64_t id, const struct chat_ledger *cost, const char *stop,
+                  ox_err *err) {
+    bool own;
+    int rc = store_step_begin(st, false, &own, err);
+    if (rc) return rc;
+    rc = store_step_end(st, own, update_run(st, id, cost, stop, err), err);
+    return rc ? ox_err_wrap(err, rc, "save ledger") : 0;
+}
+
 /* ---- streaming ---------------------------------------------------------- */
 
 static void empty_held(struct store_held *h) {
@@ -331,26 +360,6 @@ static int keep_ids(store *st, int64_t id, const struct joined *j, ox_err *err) 
     return query_run(&q, err);
 }
 
-static int update_run(store *st, int64_t id, const struct chat_ledger *cost, const char *stop,
-                      ox_err *err) {
-    struct query q = db_query(
-        st->db,
-        "UPDATE run SET stop = :stop, n_prompt = :in, n_reused = :reused, n_replayed = "
-        ":replayed, n_out = :out, load_us = :load, prefill_us = :prefill, decode_us = :decode, "
-        "exact = :exact WHERE message_id = :id");
-    query_str(&q, ":stop", stop);
-    query_i64(&q, ":in", (int64_t)cost->n_in);
-    query_i64(&q, ":reused", (int64_t)cost->n_reused);
-    query_i64(&q, ":replayed", (int64_t)cost->n_replayed);
-    query_i64(&q, ":out", (int64_t)cost->n_out);
-    query_i64(&q, ":load", (int64_t)(cost->load_s * 1e6));
-    query_i64(&q, ":prefill", (int64_t)(cost->prefill_s * 1e6));
-    query_i64(&q, ":decode", (int64_t)(cost->decode_s * 1e6));
-    query_i64(&q, ":exact", cost->exact);
-    query_i64(&q, ":id", id);
-    return query_run(&q, err);
-}
-
 static int run_with_id(store *st, const char *sql, int64_t id, ox_err *err) {
     struct query q = db_query(st->db, sql);
     query_i64(&q, ":id", id);
@@ -377,24 +386,15 @@ static int finish_in_tx(store *st, int64_t id, enum chat_end how, const struct c
     return rc;
 }
 
-static int finish_once(store *st, int64_t id, enum chat_end how, const struct chat_ledger *cost,
-                       const char *stop, ox_err *err) {
+int store_msg_finish(store *st, int64_t id, enum chat_end how, const struct chat_ledger *cost,
+                     const char *stop, ox_err *err) {
     bool own;
+    if (how == CHAT_OPEN) return ox_err_set(err, OX_EUSAGE, "an answer cannot end as open");
     int rc = store_step_begin(st, false, &own, err);
-    if (rc) return rc;
+    if (rc) return ox_err_wrap(err, rc, "save answer");
     if (st->held.id == id) rc = write_held(st, err);
     if (!rc) rc = finish_in_tx(st, id, how, cost, stop, err);
     rc = store_step_end(st, own, rc, err);
-    return rc;
-}
-
-int store_msg_finish(store *st, int64_t id, enum chat_end how, const struct chat_ledger *cost,
-                     const char *stop, ox_err *err) {
-    bool is_part = st->db->in_tx; /* of a transaction that only its owner can try again */
-    if (how == CHAT_OPEN) return ox_err_set(err, OX_EUSAGE, "an answer cannot end as open");
-    int rc = finish_once(st, id, how, cost, stop, err);
-    if (rc == OX_EIO && !is_part && store_make_room(st, NULL, NULL))
-        rc = finish_once(st, id, how, cost, stop, err);
     return rc ? ox_err_wrap(err, rc, "save answer") : 0;
 }
 

@@ -293,6 +293,7 @@ int store_search_refill(store *st, ox_err *err) {
     bool own;
     int rc = store_step_begin(st, false, &own, err);
     if (rc) return ox_err_wrap(err, rc, "fill the search index");
+    store_hold_reserve(st, true);
     rc = refill_messages(st, err);
     if (!rc) rc = refill_chunks(st, err);
     rc = store_step_end(st, own, rc, err);

@@ -10,7 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { HISTORY_ID = 0x4f58424f, RESERVE_BYTES = 8 << 20, WAL_BYTES = 4 << 20 };
+enum { HISTORY_ID = 0x4f58424f, WAL_BYTES = 4 << 20 };
 
 /* ---- shared helpers ----------------------------------------------------- */
 
@@ -38,6 +38,7 @@ int store_begin(store *st, ox_err *err) {
 
 int store_end(store *st, int rc, ox_err *err) {
     rc = db_end(st->db, rc, err);
+    store_hold_reserve(st, false);
     store_held_committed(st, rc == 0);
     return rc;
 }
@@ -54,37 +55,34 @@ int store_step_end(store *st, bool own, int rc, ox_err *err) {
 /* ---- full disk ---------------------------------------------------------- */
 
 /* PATH.db has PATH.lock and PATH.reserve beside it. */
-static int name_beside(const store *st, const char *suffix, char *out, size_t cap) {
-    size_t n = strlen(st->db->path);
-    if (n > 3 && strcmp(st->db->path + n - 3, ".db") == 0) n -= 3;
-    int len = snprintf(out, cap, "%.*s%s", (int)n, st->db->path, suffix);
+static int name_beside(const char *db, const char *suffix, char *out, size_t cap) {
+    size_t n = strlen(db);
+    if (n > 3 && strcmp(db + n - 3, ".db") == 0) n -= 3;
+    int len = snprintf(out, cap, "%.*s%s", (int)n, db, suffix);
     return len > 0 && (size_t)len < cap ? 0 : OX_EIO;
-}
-
-/* 8 MiB that can be given up when the disk is full. Not having them is no error. */
-static void lay_in_reserve(const store *st) {
-    char path[4200];
-    if (st->db->in_memory || st->db->read_only || name_beside(st, ".reserve", path, sizeof path))
-        return;
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0) return;
-    if (posix_fallocate(fd, 0, RESERVE_BYTES)) unlink(path);
-    close(fd);
 }
 
 void store_unlink_beside(const store *st) {
     static const char *const suffixes[] = {".reserve", ".lock"};
     char path[4200];
     for (int i = 0; i < 2; i++)
-        if (name_beside(st, suffixes[i], path, sizeof path) == 0) unlink(path);
+        if (name_beside(st->db->path, suffixes[i], path, sizeof path) == 0) unlink(path);
 }
 
-bool store_make_room(store *st, bool (*relief)(void *user), void *user) {
-    char path[4200];
-    if (!st->db->disk_full) return false;
-    st->db->disk_full = false;
-    if (relief && relief(user)) return true;
-    return name_beside(st, ".reserve", path, sizeof path) == 0 && unlink(path) == 0;
+void store_hold_reserve(store *st, bool held) {
+    if (st->reserve) reserve_hold(st->reserve, held);
+}
+
+bool store_is_full(const store *st) {
+    return st->db->disk_full;
+}
+
+bool store_is_tight(const store *st) {
+    return st->reserve && reserve_is_spent(st->reserve);
+}
+
+bool store_has_room(store *st) {
+    return !st->reserve || reserve_lay_in(st->reserve);
 }
 
 /* ---- open and close ----------------------------------------------------- */
@@ -92,7 +90,7 @@ bool store_make_room(store *st, bool (*relief)(void *user), void *user) {
 static int open_locks(store *st, ox_err *err) {
     char path[4200];
     if (st->db->in_memory || st->db->read_only) return 0;
-    if (name_beside(st, ".lock", path, sizeof path))
+    if (name_beside(st->db->path, ".lock", path, sizeof path))
         return ox_err_set(err, OX_EIO, "the path %s is too long", st->db->path);
     st->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     return st->lock_fd < 0 ? ox_err_set(err, OX_EIO, "cannot open %s", path) : 0;
@@ -119,6 +117,16 @@ static void write_note(store *st) {
                  "the history cannot be written here: everything can be read, nothing sent");
 }
 
+static int open_reserve(store *st, struct db_opts *how, ox_err *err) {
+    char path[4200];
+    if (how->read_only || strcmp(how->path, ":memory:") == 0 ||
+        name_beside(how->path, ".reserve", path, sizeof path))
+        return 0;
+    int rc = reserve_new(path, &st->reserve, err);
+    if (!rc) how->vfs = reserve_vfs(st->reserve);
+    return rc;
+}
+
 int store_open(const char *path, bool read_only, store **out, ox_err *err) {
     struct db_opts how = {.path = path,
                           .what = "history",
@@ -130,9 +138,12 @@ int store_open(const char *path, bool read_only, store **out, ox_err *err) {
     store *st = ox_alloc(1, sizeof *st, "store", err);
     if (!st) return OX_ENOMEM;
     st->lock_fd = -1;
-    int rc = db_open(&how, &st->db, err);
+    int rc = open_reserve(st, &how, err);
+    if (!rc) rc = db_open(&how, &st->db, err);
+    store_hold_reserve(st, true); /* a migration copies the whole file */
     if (!rc) rc = migrate(st->db, migrate_steps, MIGRATE_VERSION, err);
     if (!rc) rc = open_locks(st, err);
+    store_hold_reserve(st, false);
     if (!rc) rc = read_uid(st, err);
     if (!rc && !st->db->read_only) rc = store_recover(st, err);
     if (!rc && !st->db->read_only) rc = store_docs_recover(st, err);
@@ -141,7 +152,7 @@ int store_open(const char *path, bool read_only, store **out, ox_err *err) {
         return ox_err_wrap(err, rc, "open history");
     }
     write_note(st);
-    lay_in_reserve(st);
+    if (!st->db->read_only) store_has_room(st);
     store_has_changed(st);
     *out = st;
     return 0;
@@ -154,7 +165,9 @@ int store_idle(store *st, ox_err *err) {
     if (st->db->in_memory || st->db->read_only || st->db->in_tx) return 0;
     snprintf(wal, sizeof wal, "%s-wal", st->db->path);
     if (stat(wal, &sb) || sb.st_size < WAL_BYTES) return 0;
+    store_hold_reserve(st, true);
     int rc = sqlite3_wal_checkpoint_v2(st->db->sq, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
+    store_hold_reserve(st, false);
     return (rc & 0xff) == SQLITE_BUSY || rc == SQLITE_OK ? 0
                                                          : db_error(st->db, rc, "checkpoint", err);
 }
@@ -163,7 +176,9 @@ void store_close(store *st) {
     if (!st) return;
     if (st->db) store_idle(st, NULL);
     store_imports_drop(st);
+    store_hold_reserve(st, true); /* the last checkpoint moves what is safe already */
     db_close(st->db);
+    reserve_free(st->reserve);
     if (st->lock_fd >= 0) close(st->lock_fd);
     ox_free(st->locked);
     buf_deinit(&st->held.text);

@@ -4,8 +4,8 @@
  * One store belongs to one thread (the UI's). Rows given to callbacks are borrowed for the call; a
  * non-zero return of a callback stops and becomes the result. No call lasts over 20 ms but for the
  * disk's own sync in a user's transaction (docs/STORE.md section 4). Errors: OX_EDB damaged,
- * foreign or newer; OX_EBUSY another process writes; OX_EIO disk, and store_make_room may help;
- * OX_ENOTFOUND. */
+ * foreign or newer; OX_EBUSY another process writes; OX_EIO disk, and store_is_full says of what
+ * kind; OX_ENOTFOUND. */
 #ifndef STORE_H
 #define STORE_H
 
@@ -31,10 +31,11 @@ int store_idle(store *st, ox_err *err);  /* nothing typed for 1 s: checkpoint wi
  * called outside makes its own transaction. */
 int store_begin(store *st, ox_err *err);
 int store_end(store *st, int rc, ox_err *err);
-/* After an OX_EIO: true if the disk was full and space was freed, so that the same transaction is
- * worth another try. First `relief` (evicts states; NULL: skipped), then the ballast file beside
- * the database. */
-bool store_make_room(store *st, bool (*relief)(void *user), void *user);
+/* A full disk takes the ballast beside the database first, inside the very write that failed; only
+ * reading in documents and importing do not get it. */
+bool store_is_full(const store *st);  /* that was not enough: the last transaction failed for it */
+bool store_is_tight(const store *st); /* the ballast is gone: free something, then has_room */
+bool store_has_room(store *st);       /* lays it in again where there is space; true: it is there */
 
 /* ---- models ------------------------------------------------------------- */
 
@@ -128,14 +129,16 @@ struct store_ledger { /* as read back: `show --ledger`, `--replay` */
  */
 int store_msg_add(store *st, int64_t chat, const struct chat_node *row, int64_t *id, ox_err *err);
 int store_run_start(store *st, int64_t id, const struct store_run *run, ox_err *err);
+/* The counts of an answer that was added closed; store_msg_finish writes those of others. */
+int store_run_end(store *st, int64_t id, const struct chat_ledger *cost, const char *stop,
+                  ox_err *err);
 /* Bytes of text and thought (any split of characters) and tokens that were just generated; every 32
  * tokens or 500 ms. Never waits for another process: what cannot be written now is kept in memory
  * and goes with the next call, so the same bytes must not be passed again, not even after an
  * OX_EIO. */
 int store_msg_extend(store *st, int64_t id, const struct chat_node *more, ox_err *err);
 /* Closes an open message: parts are joined, an incomplete character at the end becomes U+FFFD. stop
- * says why in a word ("eos", "length", "user", "error"). On a full disk the ballast is given up for
- * it. */
+ * says why in a word ("eos", "length", "user", "error"). */
 int store_msg_finish(store *st, int64_t id, enum chat_end how, const struct chat_ledger *cost,
                      const char *stop, ox_err *err);
 

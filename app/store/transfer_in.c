@@ -467,6 +467,7 @@ int store_import(store *st, const char *bytes, size_t n, bool is_dry, struct sto
     *out = (struct store_imported){0};
     int rc = store_begin(st, err);
     if (rc) return ox_err_wrap(err, rc, "import");
+    store_hold_reserve(st, true);
     st->model_id = 0; /* what arrives was not written by the model in use */
     rc = take_lines(&a, bytes, n, err);
     st->model_id = model;

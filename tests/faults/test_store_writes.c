@@ -122,48 +122,95 @@ static void test_store_writes__disk_full_from_there_on(void **state) {
     assert_true(n > 60);
 }
 
-/* The reserve makes a last answer fit. */
-static void test_store_writes__reserve_is_given_up(void **state) {
-    struct place p;
-    char path[128];
-    static struct noted noted;
-    static struct script s;
-    memset(&noted, 0, sizeof noted);
-    place_make(&p);
-    snprintf(path, sizeof path, "%s/data/oxbow.reserve", p.dir);
-    s = (struct script){.noted = &noted};
-    assert_int_equal(script_open(&s, &p, 1 << 30), 0);
-    assert_int_equal(access(path, F_OK), 0);
-    assert_false(store_make_room(s.st, NULL, NULL)); /* nothing failed yet */
-    arm(1, ENOSPC, true);
-    int rc = script_ask(&s, 0);
-    disarm();
-    assert_int_equal(rc, OX_EIO);
-    assert_true(store_make_room(s.st, NULL, NULL));
-    assert_int_not_equal(access(path, F_OK), 0);
-    assert_int_equal(script_turn(&s, 0), 0);
-    script_verify(s.st, &noted, 0);
-    script_close(&s);
-    place_remove(&p);
+/* ---- the reserve: each kind of writing meets a full disk, and gets in ---- */
+
+static struct noted reserve_noted;
+
+static int full_question(struct script *s) {
+    return script_ask(s, 0);
+}
+static int full_part(struct script *s) {
+    struct chat_node more = {.text = "words", .n_bytes = 5};
+    return store_msg_extend(s->st, reserve_noted.answer[0], &more, NULL);
+}
+static int full_answer(struct script *s) {
+    return store_msg_finish(s->st, reserve_noted.answer[0], CHAT_DONE, NULL, NULL, NULL);
+}
+static int full_draft(struct script *s) {
+    return store_draft_put(s->st, "new", "half a question", 15, 4, NULL);
+}
+static int full_session(struct script *s) {
+    int64_t id;
+    return store_chat_new(s->st, "a title", &id, NULL);
+}
+static int full_document(struct script *s) {
+    const struct store_doc d = {.name = "a.txt", .text = "lines\n", .n_bytes = 6};
+    int64_t id;
+    return store_doc_add(s->st, &d, &id, NULL);
 }
 
-/* An answer that meets a full disk at its end gets the reserve without being asked for. */
-static void test_store_writes__finished_answer_takes_the_reserve(void **state) {
+static void test_store_writes__what_gets_the_reserve(void **state) {
+    static const struct {
+        const char *name;
+        int (*write)(struct script *s);
+        bool asks_first, gets_it;
+    } cases[] = {
+        {"question (T1)", full_question, false, true},
+        {"part (T2)", full_part, true, true},
+        {"answer (T3)", full_answer, true, true},
+        {"draft (T4)", full_draft, false, true},
+        {"session", full_session, false, true},
+        {"document (T5)", full_document, false, false},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct place p;
+        char path[128];
+        static struct script s;
+        memset(&reserve_noted, 0, sizeof reserve_noted);
+        place_make(&p);
+        snprintf(path, sizeof path, "%s/data/oxbow.reserve", p.dir);
+        s = (struct script){.noted = &reserve_noted};
+        assert_int_equal(script_open(&s, &p, 1 << 30), 0);
+        assert_int_equal(access(path, F_OK), 0);
+        if (cases[i].asks_first) assert_int_equal(script_ask(&s, 0), 0);
+        assert_false(store_is_tight(s.st)); /* nothing failed yet */
+        arm(1, ENOSPC, false);
+        int rc = cases[i].write(&s);
+        disarm();
+        bool kept = access(path, F_OK) == 0;
+        if ((rc == 0) != cases[i].gets_it || kept == cases[i].gets_it)
+            fail_msg("%s: %d, reserve %s", cases[i].name, rc, kept ? "kept" : "gone");
+        assert_int_equal(store_is_tight(s.st), cases[i].gets_it);
+        assert_int_equal(store_is_full(s.st), !cases[i].gets_it);
+        assert_true(store_has_room(s.st)); /* and it is laid in again */
+        assert_false(store_is_tight(s.st));
+        assert_int_equal(access(path, F_OK), 0);
+        script_close(&s);
+        place_remove(&p);
+    }
+}
+
+/* Where even that is not enough, the error says so, nothing is half written, and the next try gets
+ * through. */
+static void test_store_writes__reserve_is_not_enough(void **state) {
     struct place p;
-    char path[128];
-    static struct noted noted;
     static struct script s;
-    memset(&noted, 0, sizeof noted);
+    ox_err why = {0};
+    memset(&reserve_noted, 0, sizeof reserve_noted);
     place_make(&p);
-    snprintf(path, sizeof path, "%s/data/oxbow.reserve", p.dir);
-    s = (struct script){.noted = &noted};
+    s = (struct script){.noted = &reserve_noted};
     assert_int_equal(script_open(&s, &p, 1 << 30), 0);
-    assert_int_equal(script_ask(&s, 0), 0);
-    arm(1, ENOSPC, false);
-    int rc = store_msg_finish(s.st, noted.answer[0], CHAT_DONE, NULL, NULL, NULL);
+    arm(1, ENOSPC, true);
+    int rc = script_ask(&s, 0);
+    bool full = store_is_full(s.st);
+    int draft = store_draft_put(s.st, "new", "x", 1, 0, &why);
     disarm();
-    assert_int_equal(rc, 0);
-    assert_int_not_equal(access(path, F_OK), 0);
+    assert_int_equal(rc, OX_EIO);
+    assert_true(full);
+    assert_int_equal(draft, OX_EIO);
+    if (!strstr(why.what, "disk full at ")) fail_msg("said: %s", why.what);
+    assert_int_equal(script_turn(&s, 0), 0);
+    script_verify(s.st, &reserve_noted, 0);
     script_close(&s);
     place_remove(&p);
 }
@@ -172,8 +219,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_store_writes__one_fault_in_passing),
         cmocka_unit_test(test_store_writes__disk_full_from_there_on),
-        cmocka_unit_test(test_store_writes__reserve_is_given_up),
-        cmocka_unit_test(test_store_writes__finished_answer_takes_the_reserve),
+        cmocka_unit_test(test_store_writes__what_gets_the_reserve),
+        cmocka_unit_test(test_store_writes__reserve_is_not_enough),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

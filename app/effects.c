@@ -537,7 +537,21 @@ static void suspend(struct effects *fx) {
     term_resume(fx->term);
 }
 
+void effects_draft(struct effects *fx, const char *text, size_t n, size_t cursor) {
+    ox_err e = {0};
+    const char *place = fx->s->uid[0] ? fx->s->uid : "new";
+    if (!fx->st || !store_draft_put(fx->st, place, text, n, cursor, &e)) return;
+    if (store_is_full(fx->st)) effects_not_saved(fx, &e);
+}
+
+/* The tree on screen is about to go. What a full disk kept out of the database is only there. */
+static bool leaves_tree(enum effect_kind k) {
+    return k == FX_OPEN || k == FX_NEW || k == FX_FORK || k == FX_DELETE;
+}
+
 static int run(struct effects *fx, const struct effect *e, ox_err *err) {
+    int unsaved = fx->unsaved.answer && leaves_tree(e->kind) ? effects_save_again(fx, err) : 0;
+    if (unsaved) return unsaved;
     switch (e->kind) {
     case FX_NONE:
     case FX_QUIT: return 0;
@@ -550,12 +564,10 @@ static int run(struct effects *fx, const struct effect *e, ox_err *err) {
     case FX_EDITOR: return edit_outside(fx, e, err);
     case FX_ASK: effects_ask(fx, e); return 0;
     case FX_STOP: effects_stop(fx); return 0;
-    case FX_DRAFT:
-        return fx->st ? store_draft_put(fx->st, fx->s->uid[0] ? fx->s->uid : "new", e->text, e->n,
-                                        (size_t)e->id, err)
-                      : 0;
+    case FX_DRAFT: effects_draft(fx, e->text, e->n, (size_t)e->id); return 0;
     case FX_HISTORY:
-        return fx->st && e->n < 65536 ? store_input_add(fx->st, fx->s->chat_id, e->text, err) : 0;
+        if (!fx->st || e->n >= 65536 || fx->unsaved.is_full) return 0;
+        return store_input_add(fx->st, fx->s->chat_id, e->text, err);
     case FX_LIST: return list_sessions(fx, err);
     case FX_PREVIEW: return preview(fx, e->id, err);
     case FX_OPEN: return open_named(fx, e, err);

@@ -46,6 +46,12 @@ struct effects {
     struct fx_doc *doc;
     size_t n_docs, cap_docs;
     struct fx_answer answer;
+    struct fx_unsaved { /* what a full disk kept out */
+        bool is_full;   /* and it was told */
+        int64_t answer; /* in memory until there is room; 0: none, only drafts */
+        struct ox_sampling how;
+        double retry_at;
+    } unsaved;
     struct effect waiting; /* FX_ASK before the model was loaded */
     bool is_locked;        /* the session is ours to write */
     uint64_t load_job;
@@ -78,6 +84,13 @@ void effects_fail(struct effects *fx,
                   const ox_err *e); /* an effect failed: shown, nothing else happens */
 void effects_notice(struct effects *fx, bool stays, const char *fmt, ...) OX_PRINTF(3, 4);
 void effects_usage(struct effects *fx);
+/* A save that failed: a full disk is told once and tried again, another reason ends the saving. */
+void effects_not_saved(struct effects *fx, const ox_err *e);
+int effects_save_again(struct effects *fx, ox_err *err); /* OX_EIO: still full */
+/* After a full disk: each 5 s. tend_at: when the next time is; 0: nothing to do. */
+void effects_tend(struct effects *fx);
+double effects_tend_at(const struct effects *fx);
+void effects_draft(struct effects *fx, const char *text, size_t n, size_t cursor);
 struct open_doc *effects_find_doc(struct effects *fx, int64_t id);
 
 #endif

@@ -7,6 +7,7 @@
 #include "app/core/prompt.h"
 #include "app/core/text.h"
 #include "app/core/tip.h"
+#include "app/saved_turn.h"
 #include "app/store/docs.h"
 
 #include <stdio.h>
@@ -14,7 +15,7 @@
 #include <string.h>
 
 enum { PART_TOKENS = 32, TITLE_CELLS = 60 };
-static const double PART_S = 0.5;
+static const double PART_S = 0.5, RETRY_S = 5;
 
 /* ---- prompt -------------------------------------------------------------------------------------
  */
@@ -71,9 +72,12 @@ static int build_prompt(struct effects *fx, int64_t leaf, struct prompt *p, ox_e
 /* ---- saving -------------------------------------------------------------------------------------
  */
 
-/* Nothing more is kept; the row says so from now on. */
-static void give_up(struct effects *fx, const ox_err *e) {
-    effects_notice(fx, true, "NOT SAVED: %s", e->what);
+void effects_not_saved(struct effects *fx, const ox_err *e) {
+    bool is_full = store_is_full(fx->st);
+    if (!is_full || !fx->unsaved.is_full) effects_notice(fx, true, "NOT SAVED: %s", e->what);
+    fx->unsaved.is_full = is_full;
+    fx->unsaved.retry_at = effects_clock() + RETRY_S;
+    if (is_full) return;
     store_close(fx->st);
     fx->st = NULL;
 }
@@ -90,57 +94,43 @@ static void tell_saved(struct effects *fx, int64_t chat, int64_t from, int64_t t
     effects_event(fx, &ev);
 }
 
-static int start_session(struct effects *fx, const struct chat_node *question, int64_t *chat,
-                         ox_err *err) {
-    *chat = fx->s->chat_id;
-    if (*chat && fx->is_locked) return 0;
-    if (*chat) return store_chat_lock(fx->st, *chat, err);
-    struct buf title = {0};
-    const char *text = question->text ? question->text : "";
-    int rc = text_brief(&title, text, strcspn(text, "\n"), TITLE_CELLS, err);
-    if (!rc) rc = store_chat_new(fx->st, buf_str(&title), chat, err);
-    if (!rc) rc = store_chat_lock(fx->st, *chat, err);
-    buf_deinit(&title);
-    return rc;
-}
-
-static int start_run(struct effects *fx, int64_t answer, ox_err *err) {
-    char json[256];
-    const struct ox_sampling *how = &fx->answer.how;
-    snprintf(json, sizeof json,
-             "{\"temperature\":%g,\"top_p\":%g,\"top_k\":%d,\"min_p\":%g,\"repeat_penalty\":%g}",
-             (double)how->temperature, (double)how->top_p, how->top_k, (double)how->min_p,
-             (double)how->repeat);
-    const struct store_run run = {fx->info->backend, json, fx->info->numerics, how->seed};
-    return store_run_start(fx->st, answer, &run, err);
-}
-
-/* T1: session if new, question if new, open answer. Ids of the tree follow after the commit. */
-static void save_turn(struct effects *fx, int64_t question_id, int64_t answer_id) {
+/* The turn that ends with `answer`: T1, or all of it at once. Ids of the tree follow after the
+ * commit. *answer becomes the saved id. */
+static int write_turn(struct effects *fx, int64_t *answer, const struct ox_sampling *how,
+                      ox_err *err) {
     struct chat *c = &fx->s->chat;
-    const struct chat_node *question = chat_find(c, question_id), *answer = chat_find(c, answer_id);
-    ox_err e = {0};
-    int64_t chat = 0, question_row = question_id, answer_row = 0;
-    if (!fx->st || !question || !answer) return;
-    int rc = store_begin(fx->st, &e);
-    if (!rc) {
-        rc = start_session(fx, question, &chat, &e);
-        if (!rc && question_id < 0) rc = store_msg_add(fx->st, chat, question, &question_row, &e);
-        struct chat_node row = *answer; /* borrowed for the call, below the saved question */
-        row.parent = question_row;
-        if (!rc) rc = store_msg_add(fx->st, chat, &row, &answer_row, &e);
-        if (!rc) rc = start_run(fx, answer_row, &e);
-        if (!rc) rc = store_draft_put(fx->st, fx->s->uid[0] ? fx->s->uid : "new", "", 0, 0, &e);
-        rc = store_end(fx->st, rc, &e);
-    }
-    if (rc) {
-        give_up(fx, &e);
-        return;
-    }
+    const struct chat_node *a = chat_find(c, *answer), *q = a ? chat_find(c, a->parent) : NULL;
+    struct buf title = {0};
+    const char *text = q && q->text ? q->text : "";
+    struct saved_turn turn = {.tree = c,
+                              .answer = *answer,
+                              .chat = fx->s->chat_id,
+                              .draft_place = fx->s->uid[0] ? fx->s->uid : "new",
+                              .info = fx->info,
+                              .how = *how};
+    if (!q) return 0;
+    int rc = text_brief(&title, text, strcspn(text, "\n"), TITLE_CELLS, err);
+    turn.title = buf_str(&title);
+    if (!rc) rc = saved_turn_write(fx->st, &turn, err);
+    buf_deinit(&title);
+    if (rc) return rc;
     fx->is_locked = true;
-    if (question_id < 0) tell_saved(fx, chat, question_id, question_row);
-    tell_saved(fx, chat, answer_id, answer_row);
-    fx->answer.id = answer_row;
+    for (size_t i = 0; i < turn.n; i++)
+        tell_saved(fx, turn.chat, turn.id[i].from, turn.id[i].to);
+    if (turn.n) *answer = turn.id[turn.n - 1].to;
+    return 0;
+}
+
+/* T1 */
+static void save_turn(struct effects *fx) {
+    struct fx_answer *a = &fx->answer;
+    ox_err e = {0};
+    if (!fx->st) return;
+    if (store_is_tight(fx->st)) saved_turn_room(fx->st, fx->conf);
+    int rc = write_turn(fx, &a->id, &a->how, &e);
+    if (rc && store_is_full(fx->st) && saved_turn_room(fx->st, fx->conf))
+        rc = write_turn(fx, &a->id, &a->how, &e);
+    if (rc) effects_not_saved(fx, &e);
 }
 
 /* T2: what came since the last part. */
@@ -149,7 +139,7 @@ static void save_part(struct effects *fx, bool flush) {
     size_t n_tok = a->tok.n - a->n_saved_tok;
     double now = effects_clock();
     if (!flush && n_tok < PART_TOKENS && now - a->saved_at < PART_S) return;
-    if (fx->st && (n_tok > 0 || a->text.n > 0 || a->thought.n > 0)) {
+    if (fx->st && a->id > 0 && (n_tok > 0 || a->text.n > 0 || a->thought.n > 0)) {
         struct chat_node more = {.text = a->text.p,
                                  .n_bytes = a->text.n,
                                  .thought = a->thought.p,
@@ -157,7 +147,8 @@ static void save_part(struct effects *fx, bool flush) {
                                  .tok = n_tok ? a->tok.v + a->n_saved_tok : NULL,
                                  .n_tok = n_tok};
         ox_err e = {0};
-        if (store_msg_extend(fx->st, a->id, &more, &e)) give_up(fx, &e);
+        if (store_msg_extend(fx->st, a->id, &more, &e))
+            effects_not_saved(fx, &e); /* it has them, for later */
     }
     buf_cut(&a->text, 0);
     buf_cut(&a->thought, 0);
@@ -167,11 +158,63 @@ static void save_part(struct effects *fx, bool flush) {
 
 /* T3 */
 static void save_finish(struct effects *fx, enum chat_end end, const struct chat_ledger *cost) {
-    static const char *const stops[] = {"open", "eos", "user", "length", "crashed", "error"};
+    struct fx_answer *a = &fx->answer;
     ox_err e = {0};
-    if (fx->st && fx->answer.id > 0 &&
-        store_msg_finish(fx->st, fx->answer.id, end, cost, stops[end], &e))
-        give_up(fx, &e);
+    if (!fx->st || a->id <= 0) return; /* not in the database: after the end, all at once */
+    int rc = store_msg_finish(fx->st, a->id, end, cost, saved_turn_stop(end), &e);
+    if (rc && store_is_full(fx->st)) fx->unsaved.answer = a->id;
+    if (rc) effects_not_saved(fx, &e);
+}
+
+/* Called when nothing is being answered. */
+int effects_save_again(struct effects *fx, ox_err *err) {
+    struct fx_unsaved *u = &fx->unsaved;
+    const struct chat_node *a = u->answer ? chat_find(&fx->s->chat, u->answer) : NULL;
+    ox_err e = {0};
+    if (!fx->st || !u->is_full) return 0;
+    u->retry_at = effects_clock() + RETRY_S;
+    saved_turn_room(fx->st, fx->conf);
+    int rc = 0;
+    if (a && a->id > 0)
+        rc = store_msg_finish(fx->st, a->id, a->end, &a->ledger, saved_turn_stop(a->end), &e);
+    else if (a)
+        rc = write_turn(fx, &u->answer, &u->how, &e);
+    else /* a draft did not get in: whether a byte does is all there is to know */
+        rc = store_fact_put(fx->st, "room", "1", &e);
+    if (!rc) {
+        *u = (struct fx_unsaved){0};
+        effects_notice(fx, false, "the disk has room again: all is saved");
+        return 0;
+    }
+    if (!store_is_full(fx->st)) {
+        effects_not_saved(fx, &e);
+        return 0;
+    }
+    ox_err_set(err, OX_EIO, "NOT SAVED: %s", e.what);
+    return ox_err_fix(err, "free some space there: the last answer is kept in memory until then");
+}
+
+/* The answer ends, and T1 did not get in: all of it goes once there is room. */
+static void note_unsaved(struct effects *fx) {
+    const struct fx_answer *a = &fx->answer;
+    if (!fx->st || !a->job || a->id >= 0) return;
+    fx->unsaved.answer = a->id;
+    fx->unsaved.how = a->how;
+}
+
+double effects_tend_at(const struct effects *fx) {
+    bool waits = fx->st && (fx->unsaved.is_full || store_is_tight(fx->st));
+    return waits ? fx->unsaved.retry_at : 0;
+}
+
+void effects_tend(struct effects *fx) {
+    double at = effects_tend_at(fx), now = effects_clock();
+    if (!fx->st || (!fx->unsaved.is_full && !store_is_tight(fx->st)) || now < at) return;
+    fx->unsaved.retry_at = now + RETRY_S;
+    if (fx->unsaved.is_full && !fx->answer.job)
+        effects_save_again(fx, NULL);
+    else
+        saved_turn_room(fx->st, fx->conf);
 }
 
 static void drop_answer(struct effects *fx) {
@@ -192,6 +235,7 @@ static void fail_answer(struct effects *fx, const ox_err *e, size_t over) {
     bool stopped = e->code == OX_ECANCELLED;
     save_part(fx, true);
     save_finish(fx, stopped ? CHAT_STOPPED : CHAT_FAILED, &none);
+    note_unsaved(fx);
     drop_answer(fx);
     effects_event(fx, &ev);
 }
@@ -208,7 +252,7 @@ static size_t max_new(const struct effects *fx) {
 static void send_planned(struct effects *fx, struct prompt *prompt) {
     ox_err e = {0};
     struct fx_answer *a = &fx->answer;
-    save_turn(fx, a->question, a->id);
+    save_turn(fx);
     struct work job = {
         .kind = WORK_ANSWER, .id = ++fx->next_job, .reply = reply_of(fx), .keep = fx->conf->save};
     job.prompt = *prompt;
@@ -258,6 +302,10 @@ void effects_ask(struct effects *fx, const struct effect *e) {
     struct fx_answer *a = &fx->answer;
     ox_err failed = {0};
     drop_answer(fx);
+    if (fx->unsaved.answer && effects_save_again(fx, &failed)) {
+        fail_answer(fx, &failed, 0);
+        return;
+    }
     a->id = e->id2;
     a->question = e->id;
     a->how = conf_sampling(fx->conf, &fx->info->defaults);
@@ -305,7 +353,7 @@ static void take_loaded(struct effects *fx) {
                                   .template_id = i->template_id,
                                   .vocab = i->vocab};
     ox_err e = {0};
-    if (fx->st && store_model_use(fx->st, &m, &e)) give_up(fx, &e);
+    if (fx->st && store_model_use(fx->st, &m, &e)) effects_not_saved(fx, &e);
     effects_event(fx, &ev);
     count_docs(fx);
     if (i->note && i->note[0]) effects_notice(fx, false, "%s", i->note);
@@ -368,6 +416,7 @@ static void take_done(struct effects *fx, const struct news *n) {
     thought_end(&a->split, &a->thought, NULL);
     save_part(fx, true);
     save_finish(fx, n->end, &n->ledger);
+    note_unsaved(fx);
     struct event ev = {.kind = EV_DONE, .end = n->end, .ledger = n->ledger, .tok = a->tok};
     a->tok = (struct ox_tokens){0};
     drop_answer(fx);

@@ -144,6 +144,8 @@ static double next_wait(const struct loop *l, double keys_since) {
     if (l->typed_at > 0) wait = sooner(wait, l->typed_at + DRAFT_S - now);
     if (s->notice.text[0] && !s->notice.stays) wait = sooner(wait, s->notice.until - now);
     if (s->job.busy == BUSY_READING || s->job.busy == BUSY_WRITING) wait = sooner(wait, CLOCK_S);
+    double tend_at = effects_tend_at(&l->fx);
+    if (tend_at > 0) wait = sooner(wait, tend_at - now);
     return wait >= LONG_S ? -1 : wait < 0 ? 0 : wait;
 }
 
@@ -154,9 +156,8 @@ static void save_draft(struct loop *l) {
         return; /* the draft is what was sent, until it is committed */
     l->typed_at = 0;
     if (l->fx.st && edit_copy(&l->s.input, &text, NULL) == 0) {
-        const char *place = l->s.uid[0] ? l->s.uid : "new";
-        store_draft_put(l->fx.st, place, buf_str(&text), text.n, l->s.input.cursor, NULL);
-        store_idle(l->fx.st, NULL);
+        effects_draft(&l->fx, buf_str(&text), text.n, l->s.input.cursor);
+        if (l->fx.st) store_idle(l->fx.st, NULL);
     }
     buf_deinit(&text);
 }
@@ -292,19 +293,30 @@ static void turn(struct loop *l, double *keys_since) {
     struct event tick = {.kind = EV_TICK};
     effects_event(&l->fx, &tick);
     save_draft(l);
+    effects_tend(&l->fx);
     draw_if_due(l);
 }
 
-/* The last answer and how to come back stand in the normal scrollback. */
-static void say_last_words(const struct app_state *s) {
-    struct buf out = {0};
-    for (size_t i = s->sheet.n; i-- > 0;) {
-        const struct chat_node *node = s->sheet.path[i];
-        if (node->role != OX_ROLE_ASSISTANT || node->n_bytes == 0) continue;
-        if (text_show(&out, node->text, node->n_bytes, TEXT_LINES, NULL) == 0)
-            buf_puts(&out, "\n\n", NULL);
-        break;
-    }
+static void say_text(struct buf *out, const char *text, size_t n) {
+    if (n > 0 && text_show(out, text, n, TEXT_LINES, NULL) == 0) buf_puts(out, "\n\n", NULL);
+}
+
+/* The last answer and how to come back stand in the normal scrollback; with a disk that is still
+ * full also the question and what was typed: nowhere else are they kept. */
+static void say_last_words(const struct app_state *s, const ox_err *unsaved) {
+    struct buf out = {0}, typed = {0};
+    size_t i = s->sheet.n;
+    while (i > 0 &&
+           (s->sheet.path[i - 1]->role != OX_ROLE_ASSISTANT || !s->sheet.path[i - 1]->n_bytes))
+        i--;
+    const struct chat_node *answer = i > 0 ? s->sheet.path[i - 1] : NULL;
+    const struct chat_node *question = i > 1 ? s->sheet.path[i - 2] : NULL;
+    if (unsaved->code && question) say_text(&out, question->text, question->n_bytes);
+    if (answer) say_text(&out, answer->text, answer->n_bytes);
+    if (unsaved->code && edit_copy(&s->input, &typed, NULL) == 0)
+        say_text(&out, buf_str(&typed), typed.n);
+    if (unsaved->code) say_text(&out, unsaved->what, strlen(unsaved->what));
+    buf_deinit(&typed);
     if (s->uid[0]) {
         buf_printf(&out, NULL, "oxbow -r %.4s   ", s->uid);
         text_show(&out, s->title, strlen(s->title), TEXT_LINE, NULL);
@@ -326,12 +338,14 @@ int loop_run(const struct loop_opts *opts, int *signo, ox_err *err) {
         turn(l, &keys_since);
     l->typed_at = l->typed_at > 0 ? 1 : 0; /* long ago: due */
     save_draft(l);
+    ox_err unsaved = {0};
+    effects_save_again(&l->fx, &unsaved);
     bool was_shown = l->term != NULL;
     term_close(l->term);
     effects_close(&l->fx);
     signals_close();
     if (l->tty >= 0) close(l->tty);
-    if (was_shown && !rc) say_last_words(&l->s);
+    if (was_shown && !rc) say_last_words(&l->s, &unsaved);
     *signo = l->signo;
     keys_deinit(&l->keys);
     frame_deinit(&l->frame);

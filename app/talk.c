@@ -47,6 +47,8 @@ static void forget_docs(struct talk *t) {
 }
 
 void talk_new(struct talk *t) {
+    save_again(t, NULL); /* the last chance: what is not saved now is on the screen only */
+    t->unsaved = 0;
     save_leave(t);
     forget_docs(t);
     chat_deinit(&t->chat);
@@ -60,6 +62,8 @@ void talk_new(struct talk *t) {
 }
 
 void talk_deinit(struct talk *t) {
+    save_again(t, NULL); /* while the engine's info is there */
+    t->unsaved = 0;
     open_close(t->w);
     talk_new(t);
     save_close(t);
@@ -205,11 +209,12 @@ static enum ox_reply reply_of(const struct talk *t) {
 }
 
 int talk_plan(struct talk *t, const char *question, size_t n, ox_err *err) {
+    int rc = save_again(t, err); /* the leaf gets its saved id */
     t->has_question = question != NULL;
     t->parent = t->chat.leaf;
     buf_cut(&t->question, 0);
     prompt_deinit(&t->prompt);
-    int rc = question ? buf_add(&t->question, question, n, err) : 0;
+    if (!rc && question) rc = buf_add(&t->question, question, n, err);
     if (!rc) rc = talk_ready(t, err);
     if (!rc) rc = build(t, &t->prompt, err);
     if (!rc) rc = turn_plan(t->w, &t->prompt, reply_of(t), &t->plan, &t->n_prompt, err);
@@ -352,7 +357,8 @@ int talk_answer(struct talk *t, const struct talk_watch *watch, ox_err *err) {
     }
     for (size_t i = 0; t->has_question && i < t->n_docs; i++)
         t->doc[i].is_waiting = false;
-    save_turn(t, &answer, &job.how);
+    t->how = job.how;
+    save_turn(t, &answer);
     snprintf(job.chat_uid, sizeof job.chat_uid, "%s", t->uid);
     job.answer = answer;
     const struct chat_node *open = chat_find(&t->chat, answer);
@@ -376,6 +382,10 @@ int talk_answer(struct talk *t, const struct talk_watch *watch, ox_err *err) {
     save_part(t, &s.save, s.node, true);
     save_finish(t, answer);
     return rc ? rc : closed;
+}
+
+int talk_keep(struct talk *t, ox_err *err) {
+    return save_again(t, err);
 }
 
 int talk_resumed(const struct talk *t, struct buf *out, ox_err *err) {

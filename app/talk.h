@@ -4,7 +4,9 @@
  * A turn has two steps. talk_plan builds the prompt, counts it and refuses with numbers what does
  * not fit; talk_answer saves question and open answer in one transaction (T1 of docs/STORE.md
  * section 4), streams, saves parts (T2), closes the answer (T3). A database that fails does not
- * stop an answer: what could not be saved is told, and nothing more is saved. UI thread. */
+ * stop an answer: what could not be saved is told, and nothing more is saved. If it was a full
+ * disk, the turn stays in memory, talk_plan refuses further questions, and each call tries to save
+ * it again. UI thread. */
 #ifndef TALK_H
 #define TALK_H
 
@@ -34,8 +36,11 @@ struct talk { /* {0} is empty; talk_deinit in every case */
     const struct ox_info *info; /* NULL until talk_ready */
     store *st;                  /* NULL: nothing is saved */
     struct buf save_note;       /* why nothing is saved, "" if it is */
-    int64_t id;                 /* of the session; 0: none yet */
-    char uid[17];               /* "" : none yet */
+    bool is_full;           /* the disk was: `unsaved` is kept in memory, no question is taken */
+    int64_t unsaved;        /* answer that the database does not have as it is; 0: none */
+    struct ox_sampling how; /* of the last answer */
+    int64_t id;             /* of the session; 0: none yet */
+    char uid[17];           /* "" : none yet */
     struct chat chat;
     struct buf system; /* of the first message to come; later the tree has it */
     struct talk_doc *doc;
@@ -84,6 +89,9 @@ struct talk_watch {
 /* Answers what was planned. A stopped answer is 0 with t->end; a watcher's error stops it too and
  * is the result. */
 int talk_answer(struct talk *t, const struct talk_watch *watch, ox_err *err);
+
+/* What a full disk kept out of the database, once more; 0: nothing is missing. OX_EIO. */
+int talk_keep(struct talk *t, ox_err *err);
 
 /* "resumed 61,204 tokens from saved state in 3.1 s, exact"; nothing if none came from there. */
 int talk_resumed(const struct talk *t, struct buf *out, ox_err *err);

@@ -2,6 +2,7 @@
 #include "app/talk_save.h"
 
 #include "app/clock.h"
+#include "app/saved_turn.h"
 #include "app/store/docs.h"
 
 #include <stdio.h>
@@ -17,6 +18,19 @@ static void give_up(struct talk *t, const ox_err *e) {
     buf_printf(&t->save_note, NULL, "NOT SAVED: %s", e->what);
     store_close(t->st);
     t->st = NULL;
+}
+
+/* A full disk may have room again: the answer is kept in memory, and the next chance is taken. */
+static void fail(struct talk *t, const ox_err *e) {
+    if (!store_is_full(t->st)) {
+        give_up(t, e);
+        return;
+    }
+    if (!t->is_full) {
+        buf_cut(&t->save_note, 0);
+        buf_printf(&t->save_note, NULL, "NOT SAVED: %s", e->what);
+    }
+    t->is_full = true;
 }
 
 int save_open(struct talk *t, ox_err *err) {
@@ -194,51 +208,36 @@ int talk_resume(struct talk *t, int64_t chat, ox_err *err) {
 
 /* --- T1 --- */
 
-static int start_session(struct talk *t, ox_err *err) {
-    if (t->id) return 0;
+/* The turn that ends with `answer`, as far as it is not saved yet; T1, or all of it at once. */
+static int write_turn(struct talk *t, int64_t answer, ox_err *err) {
+    const struct chat_node *a = chat_find(&t->chat, answer);
+    const struct chat_node *q = a ? chat_find(&t->chat, a->parent) : NULL;
     struct store_chat row = {0};
-    int rc = store_chat_new(t->st, t->has_question ? buf_str(&t->question) : "", &t->id, err);
-    if (!rc) rc = store_chat_get(t->st, t->id, &row, err);
+    struct saved_turn turn = {.tree = &t->chat,
+                              .answer = answer,
+                              .chat = t->id,
+                              .title = q ? q->text : "",
+                              .info = t->info,
+                              .how = t->how};
+    int rc = saved_turn_write(t->st, &turn, err);
+    if (rc) return rc;
+    for (size_t i = 0; i < turn.n; i++)
+        chat_renumber(&t->chat, turn.id[i].from, turn.id[i].to);
+    t->id = turn.chat;
+    rc = store_chat_get(t->st, t->id, &row, err);
     if (!rc) memcpy(t->uid, row.uid, sizeof t->uid);
-    return rc ? rc : store_chat_lock(t->st, t->id, err);
-}
-
-/* Messages of the path that the database does not know yet, root first. */
-static int add_messages(struct talk *t, ox_err *err) {
-    struct chat_node **path = NULL;
-    size_t n = 0;
-    int rc = chat_path(&t->chat, t->chat.leaf, &path, &n, err);
-    for (size_t i = 0; !rc && i < n; i++) {
-        int64_t old = path[i]->id, id = 0;
-        if (old > 0) continue;
-        rc = store_msg_add(t->st, t->id, path[i], &id, err);
-        if (!rc) chat_renumber(&t->chat, old, id);
-    }
-    ox_free(path);
     return rc;
 }
 
-static int start_run(struct talk *t, const struct ox_sampling *how, ox_err *err) {
-    char json[256];
-    snprintf(json, sizeof json,
-             "{\"temperature\":%g,\"top_p\":%g,\"top_k\":%d,\"min_p\":%g,\"repeat_penalty\":%g}",
-             (double)how->temperature, (double)how->top_p, how->top_k, (double)how->min_p,
-             (double)how->repeat);
-    const struct store_run run = {t->info->backend, json, t->info->numerics, how->seed};
-    return store_run_start(t->st, t->chat.leaf, &run, err);
-}
-
-void save_turn(struct talk *t, int64_t *answer, const struct ox_sampling *how) {
+void save_turn(struct talk *t, int64_t *answer) {
     if (!t->st) return;
     ox_err e = {0};
-    int rc = store_begin(t->st, &e);
-    if (!rc) {
-        rc = start_session(t, &e);
-        if (!rc) rc = add_messages(t, &e);
-        if (!rc) rc = start_run(t, how, &e);
-        rc = store_end(t->st, rc, &e);
-    }
-    if (rc) give_up(t, &e);
+    if (store_is_tight(t->st)) saved_turn_room(t->st, t->conf);
+    int rc = write_turn(t, *answer, &e);
+    if (rc && store_is_full(t->st) && saved_turn_room(t->st, t->conf))
+        rc = write_turn(t, *answer, &e);
+    if (rc) fail(t, &e);
+    if (rc && t->st) t->unsaved = *answer;
     *answer = t->chat.leaf;
 }
 
@@ -258,14 +257,35 @@ void save_part(struct talk *t, struct save_stream *s, const struct chat_node *no
                              .tok = n_tok ? node->tok + s->n_tok : NULL,
                              .n_tok = n_tok};
     ox_err e = {0};
-    if (!more.n_bytes && !more.n_thought && !n_tok) return;
-    if (store_msg_extend(t->st, node->id, &more, &e)) give_up(t, &e);
+    if (node->id <= 0 || (!more.n_bytes && !more.n_thought && !n_tok)) return;
+    if (store_msg_extend(t->st, node->id, &more, &e)) fail(t, &e); /* it has them, for later */
     *s = (struct save_stream){node->n_tok, t->answer.n, t->thoughts.n, clock_s()};
 }
 
 void save_finish(struct talk *t, int64_t answer) {
-    static const char *const stops[] = {"open", "eos", "user", "length", "crashed", "error"};
     if (!t->st) return;
+    t->unsaved = answer;
+    save_again(t, NULL);
+}
+
+int save_again(struct talk *t, ox_err *err) {
     ox_err e = {0};
-    if (store_msg_finish(t->st, answer, t->end, &t->ledger, stops[t->end], &e)) give_up(t, &e);
+    int64_t id = t->unsaved;
+    if (!t->st || !id) return 0;
+    for (int tries = 0; tries < 2; tries++) {
+        int rc = id > 0
+                     ? store_msg_finish(t->st, id, t->end, &t->ledger, saved_turn_stop(t->end), &e)
+                     : write_turn(t, id, &e);
+        if (!rc) {
+            t->unsaved = 0;
+            if (t->is_full) buf_cut(&t->save_note, 0);
+            t->is_full = false;
+            return 0;
+        }
+        if (tries || !store_is_full(t->st) || !saved_turn_room(t->st, t->conf)) break;
+    }
+    fail(t, &e);
+    if (!t->st) return 0; /* another reason than room: nothing more is saved, which was told */
+    ox_err_set(err, OX_EIO, "NOT SAVED: %s", e.what);
+    return ox_err_fix(err, "free some space there: the last answer is kept in memory until then");
 }

@@ -1,5 +1,5 @@
 /* talk_save.h - what talk.c keeps in oxbow.db. A failure is noted in talk.save_note and ends the
- * saving, not the answer. */
+ * saving, not the answer; a full disk ends it only until there is room. */
 #ifndef TALK_SAVE_H
 #define TALK_SAVE_H
 
@@ -21,11 +21,14 @@ void save_leave(struct talk *t); /* another session follows */
 void save_document(struct talk *t, const struct ingest *in, struct talk_doc *d);
 /* Its ids: stored ones, else encoded and stored. The model is loaded. */
 int save_count(struct talk *t, struct talk_doc *d, ox_err *err);
-/* T1: session if new, messages not saved yet, open answer. *answer gets its saved id. */
-void save_turn(struct talk *t, int64_t *answer, const struct ox_sampling *how);
+/* T1: session if new, messages not saved yet, open answer. *answer gets its saved id, or stays if
+ * the disk is full: then all of it is saved at the end, or later. */
+void save_turn(struct talk *t, int64_t *answer);
 void save_start(struct save_stream *s);
 void save_part(struct talk *t, struct save_stream *s, const struct chat_node *node,
                bool flush);                       /* T2 */
 void save_finish(struct talk *t, int64_t answer); /* T3 */
+/* What a full disk kept out, once more. OX_EIO: still full. */
+int save_again(struct talk *t, ox_err *err);
 
 #endif

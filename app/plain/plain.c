@@ -102,12 +102,16 @@ static void say_meter(struct plain *p) {
 
 int plain_ask(struct plain *p, const char *question, size_t n, ox_err *err) {
     struct talk *t = &p->talk;
+    bool was_full = t->is_full;
+    int rc = talk_keep(t, err);
+    if (rc) return rc;
+    if (was_full) plain_note(p, "the disk has room again: all is saved");
     int64_t leaf = t->chat.leaf;
     const char *label = "the conversation";
     for (size_t i = 0; question && i < t->n_docs; i++)
         if (t->doc[i].is_waiting) label = buf_str(&t->doc[i].name);
     progress_start(&p->bar, p->is_quiet, p->edits, label);
-    int rc = talk_plan(t, question, n, err);
+    rc = talk_plan(t, question, n, err);
     const struct talk_watch watch = {p, on_progress, NULL, on_text};
     p->out.last = 0;
     start_marks(p);
@@ -203,7 +207,7 @@ static int handle(struct plain *p, struct buf *typed, ox_err *err) {
     if (!rc) rc = plain_ask(p, c.rest, strlen(c.rest), err);
     if (rc && !p->out.is_closed) { /* nothing typed is lost: it is one key away */
         plain_error(p, err);
-        if (p->edits && (rc == OX_EFIT || rc == OX_EUSAGE))
+        if (p->edits && (rc == OX_EFIT || rc == OX_EUSAGE || rc == OX_EIO))
             plain_note(p, "Up brings your text back");
         *err = (ox_err){0};
         rc = 0;
@@ -268,6 +272,11 @@ int plain_run(struct plain *p, const char *draft, ox_err *err) {
             plain_note(p, "again to quit");
         stopped_at = typed.n ? -QUIT_S : clock_s();
         if (rc) p->talk.signo = signo;
+    }
+    ox_err full = {0};
+    if (talk_keep(&p->talk, &full)) {
+        ox_err_fix(&full, "the last question and answer are on the screen only: copy them");
+        plain_error(p, &full);
     }
     line_close(p->line);
     p->line = NULL;

@@ -3,10 +3,10 @@
 
 #include "app/child.h"
 #include "app/core/export.h"
-#include "app/core/prompt.h"
 #include "app/core/text.h"
 #include "app/core/update.h"
 #include "app/kept.h"
+#include "app/named_prompt.h"
 #include "app/open.h"
 #include "app/store/docs.h"
 #include "app/ui/theme.h"
@@ -511,14 +511,12 @@ static int set_model(struct effects *fx, const struct effect *e, ox_err *err) {
 }
 
 static int use_prompt(struct effects *fx, const char *name, ox_err *err) {
-    const char *text = prompt_builtin(name);
-    if (!text) {
-        ox_err_set(err, OX_ENOTFOUND, "no prompt is called \"%.60s\"", name);
-        return ox_err_fix(err, "there is %s",
-                          prompt_builtin_name(0) ? prompt_builtin_name(0) : "none in this build");
-    }
+    char *text = NULL;
+    int rc = named_prompt_load(fx->conf, name, &text, err);
+    if (rc) return rc;
     struct event ev = {.kind = EV_EDITED, .text = text, .n = strlen(text)};
     effects_event(fx, &ev);
+    ox_free(text);
     return 0;
 }
 

@@ -221,11 +221,12 @@ const struct verb verb_ask = {
     .name = "ask",
     .args = "PROMPT",
     .brief = "one answer on stdout",
-    .flags = "-f --encoding -s -p -n -o --force --cite --raw --json --dry-run --think --no-think " FLAGS_MODEL
-        FLAGS_SAMPLING FLAGS_STORE FLAGS_ALWAYS,
+    .flags = "-f --encoding -s -p -t -n -o --force --cite --raw --json --dry-run --think "
+             "--no-think " FLAGS_MODEL FLAGS_SAMPLING FLAGS_STORE FLAGS_ALWAYS,
     .examples = "oxbow ask \"Why is the sky blue?\"\n"
                 "oxbow ask -f act.txt \"Who signed it?\"\ta question about a file\n"
                 "oxbow ask -f act.txt:1-2400 \"What is new?\"\tabout some of its lines\n"
+                "oxbow ask -t translate -f a.txt language=Dutch\ta named prompt\n"
                 "journalctl -b | oxbow ask \"What failed?\"\ta long stdin is a document\n"
                 "oxbow ask -q -o why.md \"Why?\"\tthe answer to a file, nothing else\n"
                 "oxbow ask --dry-run -f act.txt \"Who?\"\ttokens and seconds; sends nothing",

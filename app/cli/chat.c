@@ -89,7 +89,7 @@ const struct verb verb_chat = {
     .name = "chat",
     .args = "[DRAFT]",
     .brief = "converse (also: no verb)",
-    .flags = "-c -r -f -s -n --plain --think --no-think --no-mouse " FLAGS_MODEL FLAGS_SAMPLING
+    .flags = "-c -r -f -s -t -n --plain --think --no-think --no-mouse " FLAGS_MODEL FLAGS_SAMPLING
         FLAGS_STORE FLAGS_ALWAYS,
     .examples = "oxbow\tthe same on a terminal\n"
                 "oxbow chat --plain -f act.txt\ttalk about a file, in plain lines\n"

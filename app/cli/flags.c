@@ -10,7 +10,7 @@ const struct flag flag_table[] = {
     {"-f", "--file",         FLAG_NEEDS, "FILE",   NULL,             NULL,  "document to read first; repeatable; FILE:FROM-TO takes lines; - is stdin"},
     {"-s", "--system",       FLAG_NEEDS, "TEXT",   NULL,             NULL,  "system prompt; @FILE reads one"},
     {"-p", "--prompt",       FLAG_NEEDS, "TEXT",   NULL,             NULL,  "prompt, same as ask TEXT"},
-    {"-t", "--template",     FLAG_NEEDS, "NAME",   NULL,             NULL,  "named prompt"},
+    {"-t", "--template",     FLAG_NEEDS, "NAME",   NULL,             NULL,  "named prompt; words NAME=VALUE fill its {{names}}"},
     {"-n", "--max-new",      FLAG_NEEDS, "N",      "max_new",        NULL,  "at most N new tokens"},
     {"-o", "--out",          FLAG_NEEDS, "FILE",   NULL,             NULL,  "write to FILE instead of stdout"},
     {"--force", NULL,        FLAG_NONE,  NULL,     NULL,             NULL,  "overwrite FILE"},

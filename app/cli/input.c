@@ -3,6 +3,7 @@
 
 #include "app/core/text.h"
 #include "app/kept.h"
+#include "app/named_prompt.h"
 #include "app/signals.h"
 
 #include <poll.h>
@@ -74,6 +75,30 @@ static int read_words(const struct cli *c, struct buf *words, ox_err *err) {
     return rc;
 }
 
+/* -t NAME: what stdin and -p gave, and the words, go into a named prompt. */
+static int fill_named(const struct cli *c, const char *name, struct input *in, ox_err *err) {
+    struct buf files = {0}, text = {0}, filled = {0};
+    char *form = NULL;
+    const char *p;
+    int rc = named_prompt_load(&c->conf, name, &form, err);
+    for (size_t i = 0; !rc && i < in->n_docs; i++)
+        rc = buf_printf(&files, err, "%s%s", i ? ", " : "", buf_str(&in->doc[i].name));
+    if (!rc) rc = buf_add(&text, buf_str(&in->prompt), in->prompt.n, err);
+    for (size_t i = 0; !rc && (p = flags_nth(&c->flags, "-p", i)); i++)
+        rc = buf_printf(&text, err, "%s%s", text.n ? "\n\n" : "", p);
+    const struct named_prompt_given given = {.file = in->n_docs ? buf_str(&files) : NULL,
+                                             .word = c->flags.word,
+                                             .n_word = c->flags.n_word,
+                                             .text = buf_str(&text)};
+    if (!rc) rc = named_prompt_fill(&filled, form, &given, err);
+    buf_deinit(&in->prompt);
+    in->prompt = filled;
+    buf_deinit(&files);
+    buf_deinit(&text);
+    ox_free(form);
+    return rc;
+}
+
 static void trim_end(struct buf *b) {
     size_t n = b->n;
     while (n && strchr(" \t\r\n", b->p[n - 1]))
@@ -137,7 +162,10 @@ int input_read(const struct cli *c, enum input_stdin how, struct input *out, ox_
         rc = add_file(c, &in, file, err);
     if (!rc && how != INPUT_LEAVE && !named_stdin && !isatty(STDIN_FILENO))
         rc = read_stdin(c, &in, &words, how, err);
-    if (!rc && words.n)
+    const char *named = flags_get(&c->flags, "-t");
+    if (!rc && named)
+        rc = fill_named(c, named, &in, err);
+    else if (!rc && words.n)
         rc = buf_printf(&in.prompt, err, "%s%s", in.prompt.n ? "\n\n" : "", buf_str(&words));
     buf_deinit(&words);
     if (rc) {

@@ -15,8 +15,8 @@ struct input {
 };
 /* What an unnamed stdin is, if it is no terminal. */
 enum input_stdin { INPUT_LEAVE, INPUT_BY_SIZE, INPUT_DOCUMENT };
-/* Reads -s, -p, words, -f and stdin. OX_EUSAGE, or as
- * ingest_open. */
+/* Reads -s, -p, words, -f and stdin, and fills -t NAME with them. OX_EUSAGE, or as ingest_open and
+ * named_prompt_load. */
 int input_read(const struct cli *c, enum input_stdin how, struct input *out, ox_err *err);
 /* A file, or a document of the database by its id (d7c1:397-420), as ingest_open; --encoding holds.
  */

@@ -40,13 +40,16 @@ int prompt_fill(struct buf *out, const char *form, const struct prompt_value *va
             break;
         }
         rc = buf_add(out, form, (size_t)(open - form), err);
-        const char *value = find_value(values, n, open + 2, (size_t)(close - open - 2));
-        if (!rc && !value) {
-            ox_err_set(err, OX_EUSAGE, "the prompt asks for {{%.*s}}", (int)(close - open - 2),
-                       open + 2);
-            rc = ox_err_fix(err, "give it, or use another prompt");
+        const char *name = open + 2;
+        const char *bar = memchr(name, '|', (size_t)(close - name));
+        int len = (int)((bar ? bar : close) - name);
+        const char *value = find_value(values, n, name, (size_t)len);
+        if (!rc && !value && !bar) {
+            ox_err_set(err, OX_EUSAGE, "the prompt asks for {{%.*s}}", len, name);
+            rc = ox_err_fix(err, "give it: %.*s=..., or use another prompt", len, name);
         }
-        if (!rc) rc = buf_puts(out, value, err);
+        if (!rc && value) rc = buf_puts(out, value, err);
+        if (!rc && !value) rc = buf_add(out, bar + 1, (size_t)(close - bar - 1), err);
         form = close + 2;
     }
     if (rc) buf_cut(out, start);

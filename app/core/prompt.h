@@ -12,7 +12,8 @@
 const char *prompt_builtin(const char *name);
 const char *prompt_builtin_name(size_t i); /* for lists; NULL behind the last */
 
-/* Replaces {{name}} by values; a name that is not among the n pairs is OX_EUSAGE and is said. */
+/* Replaces {{name}} by values, {{name|words}} by the words if there is no value. Another name that is
+ * not among the n pairs is OX_EUSAGE and is said. Values are put in as they are. */
 struct prompt_value {
     const char *name, *value;
 };

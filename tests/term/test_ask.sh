@@ -35,6 +35,22 @@ out_is 'You said: Here is a document.\n\none\ntwo\nthree\n\n\nq\n' "-f - names s
 ask -f doc.txt:2-2 -f doc.txt:3 q
 out_is 'You said: Here is a document.\n\ntwo\n\n\nHere is a document.\n\nthree\n\n\nq\n' "ranges, two documents"
 
+# named prompts: one that ships, a person's own, words into names, what is missing
+ask -t translate language=Dutch good day
+is_rc 0 "-t"; out_has "into Dutch" "-t NAME=VALUE"; out_has "good day" "-t words are the text"
+ask -t facts
+is_rc 2 "-t facts without a document"; err_has "-f FILE" "-t facts without a document"
+ask -t facts -f doc.txt
+out_has "that doc.txt names" "{{file}}"; out_has "Here is a document." "{{file}}"
+run "$fake" ask -m script -t commit <doc.txt
+out_has "three" "-t with stdin as its text"
+ask -t nosuch hello
+is_rc 4 "unknown prompt"; err_has 'no prompt is called "nosuch"' "unknown prompt"; err_has "commit, explain, facts, proofread, translate" "unknown prompt"
+mkdir -p "$HOME/.config/oxbow/prompts"
+printf '# Mine\nSay it twice: {{text}}\n' >"$HOME/.config/oxbow/prompts/twice.md"
+ask -t twice hello there
+out_is 'You said: Say it twice: hello there\n' "an own prompt"
+
 # control bytes of a model never reach the output, unless --raw in a pipe asks for them
 ask "secret"
 out_is 'The code is "one two three four five" and <1B>[31mred<1B>[0m.\n' "filtered in pipes too"

@@ -2,7 +2,7 @@
 #include "app/cited.h"
 
 #include "app/core/text.h"
-#include "app/store/docs.h"
+#include "app/store/cites.h"
 
 #include <string.h>
 
@@ -115,40 +115,6 @@ int cited_json(const struct cited_list *l, struct buf *out, ox_err *err) {
     return rc ? rc : buf_putc(out, ']', err);
 }
 
-static struct store_cite make_row(const struct cite *c, const struct cited_source *src,
-                                  const char *quote) {
-    struct store_cite row = {
-        .msg_from = c->quote_from, .msg_to = c->quote_to, .quote = quote, .verdict = c->verdict};
-    if (c->verdict == CITE_MISSING) return row;
-    const struct cited_source *d = &src[c->doc];
-    row.doc = d->id > 0 ? d->id : 0;
-    row.from = (size_t)d->from + c->from;
-    row.to = (size_t)d->from + c->to;
-    row.line_from = cite_line(&d->doc, c->from);
-    row.line_to = cite_line(&d->doc, c->to > c->from ? c->to - 1 : c->to);
-    return row;
-}
-
-int cited_put(store *st, int64_t message, const char *text, const struct cite *v, size_t n,
-              const struct cited_source *src, ox_err *err) {
-    struct buf quotes = {0};
-    struct store_cite *row = ox_alloc(n, sizeof *row, "citations", err);
-    int rc = row ? 0 : OX_ENOMEM;
-    for (size_t i = 0; !rc && i < n; i++) { /* the buffer may move until the last is in */
-        rc = buf_add(&quotes, text + v[i].quote_from, v[i].quote_to - v[i].quote_from, err);
-        if (!rc) rc = buf_putc(&quotes, '\0', err);
-    }
-    const char *quote = buf_str(&quotes);
-    for (size_t i = 0; !rc && i < n; i++) {
-        row[i] = make_row(&v[i], src, quote);
-        quote += strlen(quote) + 1;
-    }
-    if (!rc) rc = store_cite_put(st, message, row, n, err);
-    ox_free(row);
-    buf_deinit(&quotes);
-    return rc;
-}
-
 void cited_save(struct talk *t) {
     struct cited_list l = {0};
     if (!t->st || t->chat.leaf <= 0 || !t->n_docs) return;
@@ -162,7 +128,8 @@ void cited_save(struct talk *t) {
         src[i] =
             (struct cited_source){{d->index, buf_str(&d->text), d->first_line}, d->id, d->from};
     }
-    if (v && src && l.n) cited_put(t->st, t->chat.leaf, buf_str(&t->answer), v, l.n, src, NULL);
+    if (v && src && l.n)
+        store_cites_found(t->st, t->chat.leaf, buf_str(&t->answer), v, l.n, src, NULL);
     ox_free(v);
     ox_free(src);
     cited_deinit(&l);

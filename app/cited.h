@@ -30,15 +30,6 @@ void cited_deinit(struct cited_list *l);
 int cited_text(const struct cited_list *l, bool quotes, struct buf *out, ox_err *err);
 /* Appends a JSON array of {quote, verdict, document, byte_start, .. line_end}. */
 int cited_json(const struct cited_list *l, struct buf *out, ox_err *err);
-/* What a stored citation says about its document beyond cite_doc. */
-struct cited_source {
-    struct cite_doc doc;
-    int64_t id;    /* of the store; <= 0: not saved */
-    uint64_t from; /* of the text, in bytes of the stored document */
-};
-/* Keeps citations of a message; src[c->doc] is the document of each. */
-int cited_put(store *st, int64_t message, const char *text, const struct cite *v, size_t n,
-              const struct cited_source *src, ox_err *err);
 /* Keeps the citations of the last answer with it; what fails is not told: the next look finds them
  * again. */
 void cited_save(struct talk *t);

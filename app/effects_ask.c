@@ -2,13 +2,12 @@
  * of the database. See effects.h. Transactions T1 to T3 are those of docs/STORE.md section 4. */
 #include "app/effects.h"
 
-#include "app/cited.h"
 #include "app/core/budget.h"
 #include "app/core/prompt.h"
 #include "app/core/text.h"
 #include "app/core/tip.h"
 #include "app/saved_turn.h"
-#include "app/store/docs.h"
+#include "app/store/cites.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -182,6 +181,7 @@ int effects_save_again(struct effects *fx, ox_err *err) {
     else /* a draft did not get in: whether a byte does is all there is to know */
         rc = store_fact_put(fx->st, "room", "1", &e);
     if (!rc) {
+        if (a) store_cites_check(fx->st, a->id, NULL);
         *u = (struct fx_unsaved){0};
         effects_notice(fx, false, "the disk has room again: all is saved");
         return 0;
@@ -405,7 +405,7 @@ static void save_cites(struct effects *fx, int64_t answer) {
         const struct chat_node *node = s->sheet.path[m];
         const struct sheet_item *item = node->id == answer ? sheet_get(&s->sheet, m) : NULL;
         if (item && item->cites.n)
-            cited_put(fx->st, answer, node->text, item->cites.v, item->cites.n, src, NULL);
+            store_cites_found(fx->st, answer, node->text, item->cites.v, item->cites.n, src, NULL);
     }
     ox_free(src);
 }

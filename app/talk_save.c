@@ -3,7 +3,7 @@
 
 #include "app/clock.h"
 #include "app/saved_turn.h"
-#include "app/store/docs.h"
+#include "app/store/cites.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -277,6 +277,7 @@ int save_again(struct talk *t, ox_err *err) {
                      ? store_msg_finish(t->st, id, t->end, &t->ledger, saved_turn_stop(t->end), &e)
                      : write_turn(t, id, &e);
         if (!rc) {
+            if (t->is_full) store_cites_check(t->st, t->chat.leaf, NULL);
             t->unsaved = 0;
             if (t->is_full) buf_cut(&t->save_note, 0);
             t->is_full = false;

@@ -17,6 +17,15 @@ int stored_open(const struct cli *c, bool read_only, store **out, ox_err *err) {
         return ox_err_fix(err, "the first `oxbow` or `oxbow ask` makes it; --db names another");
     }
     int rc = store_open(c->conf.db, read_only, out, err);
+    if (!rc && read_only && store_has_open(*out)) {
+        /* Somebody writes just now, or died writing: opening for writing closes what the dead left,
+         * so that it is shown as at any other start. */
+        store *st = NULL;
+        if (store_open(c->conf.db, false, &st, NULL) == 0) {
+            store_close(*out);
+            *out = st;
+        }
+    }
     return rc ? ox_err_wrap(err, rc, "open the database") : 0;
 }
 

@@ -60,7 +60,10 @@ int repair_joined(struct joined *j, ox_err *err);
 void joined_deinit(struct joined *j);
 /* CITE_NONE: no such name. */
 enum cite_verdict store_verdict_parse(const char *name);
-int store_recover(store *st, ox_err *err); /* closes what dead processes left open */
+/* Closes an open message inside a transaction: parts become its text. cost NULL: not known. */
+int message_close(store *st, int64_t id, enum chat_end how, const struct chat_ledger *cost,
+                  const char *stop, ox_err *err);
+int store_recover(store *st, ox_err *err); /* recover.c: closes what dead processes left open */
 /* Deletes a message and its ancestors as far as no branch and no other message needs them. */
 int store_prune(store *st, int64_t leaf, size_t *n_deleted, ox_err *err);
 void store_held_committed(store *st, bool committed);

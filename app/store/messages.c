@@ -366,8 +366,8 @@ static int run_with_id(store *st, const char *sql, int64_t id, ox_err *err) {
     return query_run(&q, err);
 }
 
-static int finish_in_tx(store *st, int64_t id, enum chat_end how, const struct chat_ledger *cost,
-                        const char *stop, ox_err *err) {
+int message_close(store *st, int64_t id, enum chat_end how, const struct chat_ledger *cost,
+                  const char *stop, ox_err *err) {
     struct joined j = {0};
     int rc = join_parts(st, id, &j, err);
     if (!rc) rc = repair_joined(&j, err);
@@ -393,39 +393,9 @@ int store_msg_finish(store *st, int64_t id, enum chat_end how, const struct chat
     int rc = store_step_begin(st, false, &own, err);
     if (rc) return ox_err_wrap(err, rc, "save answer");
     if (st->held.id == id) rc = write_held(st, err);
-    if (!rc) rc = finish_in_tx(st, id, how, cost, stop, err);
+    if (!rc) rc = message_close(st, id, how, cost, stop, err);
     rc = store_step_end(st, own, rc, err);
     return rc ? ox_err_wrap(err, rc, "save answer") : 0;
-}
-
-/* ---- recovery ----------------------------------------------------------- */
-
-static int next_open(store *st, int64_t after, int64_t *id, int64_t *chat, ox_err *err) {
-    struct query q = db_query(
-        st->db, "SELECT m.id, coalesce((SELECT session_id FROM branch WHERE leaf_id = m.id), 0) "
-                "FROM message m WHERE m.state = 'open' AND m.id > :after ORDER BY m.id LIMIT 1");
-    query_i64(&q, ":after", after);
-    *id = 0;
-    if (query_row(&q)) {
-        *id = query_col_i64(&q, 0);
-        *chat = query_col_i64(&q, 1);
-    }
-    return query_end(&q, err);
-}
-
-int store_recover(store *st, ox_err *err) {
-    int64_t id = 0, chat = 0;
-    for (;;) {
-        int rc = next_open(st, id, &id, &chat, err);
-        if (rc || !id) return rc;
-        if (chat && store_chat_lock(st, chat, NULL)) continue; /* its process lives */
-        rc = db_begin(st->db, false, err);
-        if (!rc) rc = db_end(st->db, finish_in_tx(st, id, CHAT_CRASHED, NULL, NULL, err), err);
-        if (chat) store_chat_unlock(st, chat);
-        /* A full disk or a busy neighbour must not keep the history from being read. */
-        if (rc == OX_EIO || rc == OX_EBUSY || rc == OX_EUSAGE) rc = 0;
-        if (rc) return ox_err_wrap(err, rc, "close interrupted answers");
-    }
 }
 
 /* ---- deleting ----------------------------------------------------------- */

@@ -23,8 +23,9 @@ void store_close(store *st); /* NULL is fine */
 bool store_is_read_only(const store *st);
 const char *store_note(const store *st); /* one line for people (network folder, ..); "" if none */
 const char *store_uid(const store *st);  /* 16 hex digits that name this database in states.db */
-bool store_has_changed(store *st);       /* another process committed since the last call */
-int store_idle(store *st, ox_err *err);  /* nothing typed for 1 s: checkpoint without waiting */
+bool store_has_open(store *st);         /* some answer is open: being written, or its writer died */
+bool store_has_changed(store *st);      /* another process committed since the last call */
+int store_idle(store *st, ox_err *err); /* nothing typed for 1 s: checkpoint without waiting */
 
 /* Calls between begin and end are one transaction, durable after a power cut when end returns 0.
  * end commits if rc is 0, else undoes, and returns the first error. They do not nest. A function

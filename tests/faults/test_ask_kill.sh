@@ -38,4 +38,22 @@ done
 kept=$(grep -c "$answer" "$dir/shown") cut=$(grep -c interrupted "$dir/shown")
 [ "$kept" -ge $((whole + 1)) ] || fail "$((whole + 1)) whole answers were printed, $kept are kept"
 "$fake" states check >"$dir/states" 2>&1 || fail "states: $(cat "$dir/states")"
+
+# Killed after a quotation was written: at the next start it is checked, as at the end of any answer.
+printf 'first line\nthe lamp was out at a quarter to nine\n' >"$dir/log.txt"
+printf 'answer Two say so: "the lamp was out at a quarter to nine" and "nobody was at the wall that night" and more and more and more and more and more and more and more words\ntoken_us 30000\n' >"$dir/slow"
+"$fake" -m "$dir/slow" ask -q -f "$dir/log.txt" "cite it" >"$dir/out" 2>"$dir/err" &
+pid=$!
+n=0
+until grep -q "and more and more" "$dir/out"; do n=$((n + 1)); [ $n -gt 400 ] && fail "no answer to kill: $(cat "$dir/out")"; sleep 0.02; done
+sleep 0.6 # the part with the quotations is on disk within 0.5 s
+kill -9 $pid
+wait $pid 2>/dev/null
+id=$("$fake" sessions --json | sed -n '1s/.*"id": *"\([0-9a-f]*\)".*/\1/p')
+"$fake" export "$id" >"$dir/export" 2>"$dir/err" || fail "export: $(cat "$dir/err")"
+grep -q '"crashed"' "$dir/export" || fail "the killed answer is not marked: $(cat "$dir/export")"
+grep '"kind":"citation"' "$dir/export" | grep -q '"verdict":"exact"' || fail "no exact citation: $(cat "$dir/export")"
+grep '"kind":"citation"' "$dir/export" | grep -q '"verdict":"missing"' || fail "no missing citation: $(cat "$dir/export")"
+"$fake" show "$id" >"$dir/shown" 2>"$dir/err" || fail "show: $(cat "$dir/err")"
+grep -q 'log.txt.*2' "$dir/shown" || fail "show has no place: $(cat "$dir/shown")"
 echo "$i rounds, $killed killed, $((whole + 1)) answers printed whole, $kept kept, $cut interrupted; doctor: ok"

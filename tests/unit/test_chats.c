@@ -1,6 +1,8 @@
 /* test_chats.c - conversations in oxbow.db: turns, branches, streams, crashes, forks, deletion. */
 #include "store_fixture.h"
 
+#include "app/store/cites.h"
+
 static void test_chats__turn_is_read_back_as_written(void **state) {
     store *st = store_at(":memory:");
     struct chat c = {0};
@@ -156,6 +158,51 @@ static void test_chats__crash_closes_open_answers_at_next_open(void **state) {
     place_remove(&p);
 }
 
+static int collect_cite(void *user, const struct store_cite *row) {
+    return buf_printf(user, NULL, "%s %zu-%zu %zu-%zu|", cite_verdict_name(row->verdict), row->from,
+                      row->to, row->line_from, row->line_to);
+}
+
+/* The part begins in line 2 of the file, so that a place in the part is not one in the document. */
+static void test_chats__crash_leaves_checked_citations(void **state) {
+    static const char text[] = "first line\nthe lamp was out at nine\nand the glass was broken\n";
+    static const char said[] = "It says \"the lamp was out\" and \"nobody ever saw it there\".";
+    struct place p;
+    struct buf cites = {0};
+    int64_t chat = 0, doc = 0, q = 0, a = 0;
+    bool ready = false;
+    place_make(&p);
+    store *st = store_at(p.db);
+    use_model(st, 1);
+    const struct store_doc d = {.name = "a.txt", .text = text, .n_bytes = sizeof text - 1};
+    OK(store_doc_add(st, &d, &doc, err));
+    while (!ready)
+        OK(store_doc_step(st, doc, &ready, NULL, err));
+    OK(store_chat_new(st, "t", &chat, err));
+    struct chat_doc part_of = {doc, 11, 35, NULL};
+    const struct chat_node ask = {.role = OX_ROLE_USER,
+                                  .end = CHAT_DONE,
+                                  .text = "q",
+                                  .n_bytes = 1,
+                                  .docs = &part_of,
+                                  .n_docs = 1};
+    OK(store_msg_add(st, chat, &ask, &q, err));
+    const struct chat_node open = {.parent = q, .role = OX_ROLE_ASSISTANT, .end = CHAT_OPEN};
+    OK(store_msg_add(st, chat, &open, &a, err));
+    part(st, a, said, sizeof said - 1, 7);
+    store_close(st); /* killed */
+    st = store_at(p.db);
+    OK(store_cite_list(st, a, collect_cite, &cites, err));
+    assert_string_equal(buf_str(&cites), "exact 11-27 2-2|missing 0-0 0-0|");
+    OK(store_cites_check(st, a, err)); /* again: the same rows, not more */
+    buf_cut(&cites, 0);
+    OK(store_cite_list(st, a, collect_cite, &cites, err));
+    assert_string_equal(buf_str(&cites), "exact 11-27 2-2|missing 0-0 0-0|");
+    buf_deinit(&cites);
+    store_close(st);
+    place_remove(&p);
+}
+
 static void test_chats__fork_shares_and_delete_keeps_what_others_reach(void **state) {
     store *st = store_at(":memory:");
     struct store_chat row, fork_row;
@@ -276,6 +323,7 @@ int main(void) {
         cmocka_unit_test(test_chats__broken_utf8_becomes_a_mark_in_text_only),
         cmocka_unit_test(test_chats__open_answer_shows_what_was_written),
         cmocka_unit_test(test_chats__crash_closes_open_answers_at_next_open),
+        cmocka_unit_test(test_chats__crash_leaves_checked_citations),
         cmocka_unit_test(test_chats__fork_shares_and_delete_keeps_what_others_reach),
         cmocka_unit_test(test_chats__found_by_uid_prefix_or_title),
         cmocka_unit_test(test_chats__list_filters),

@@ -22,34 +22,46 @@ static size_t columns(void) {
     return ioctl(STDERR_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 0 ? w.ws_col : 80;
 }
 
-/* "8,192 reused   1,940 tok/s   about 19 s left" */
-static int add_rates(const struct progress *p, const struct news *n, struct buf *b) {
-    char num[SAY_BYTES];
+static int add_bar(size_t percent, size_t n_cells, struct buf *b) {
+    char cells[BAR_CELLS + 1];
+    memset(cells, '.', n_cells);
+    memset(cells, '#', percent * n_cells / 100);
+    cells[n_cells] = '\0';
+    return buf_printf(b, NULL, "  [%s]", cells);
+}
+
+enum { LEFT, DONE, RATE, REUSED, N_PIECES };
+
+/* What is behind the percentage, in the order in which it is dropped from a narrow terminal, last
+ * first. Nothing is added for a number that is not known yet. */
+static int add_piece(const struct progress *p, const struct news *n, int piece, struct buf *b) {
+    char num[SAY_BYTES], all[SAY_BYTES];
     size_t reused = n->plan.live + n->plan.restored;
-    int rc = reused ? buf_printf(b, NULL, "   %s reused", say_count(num, reused)) : 0;
     double rate = eta_rate(&p->eta), left = eta_left(&p->eta, n->n_prompt);
-    if (!rc && rate > 0) rc = buf_printf(b, NULL, "   %s tok/s", say_count(num, (uint64_t)rate));
-    if (!rc && left >= 0.95) rc = buf_printf(b, NULL, "   about %s left", say_time(num, left));
-    return rc;
+    if (piece == DONE)
+        return buf_printf(b, NULL, "   %s of %s tokens", say_count(num, n->n_done),
+                          say_count(all, n->n_prompt));
+    if (piece == LEFT && left >= 0.95)
+        return buf_printf(b, NULL, "   about %s left", say_time(num, left));
+    if (piece == RATE && rate > 0)
+        return buf_printf(b, NULL, "   %s tok/s", say_count(num, (uint64_t)rate));
+    return piece == REUSED && reused ? buf_printf(b, NULL, "   %s reused", say_count(num, reused))
+                                     : 0;
 }
 
 static int make_line(const struct progress *p, const struct news *n, bool bar, struct buf *b) {
-    char done[SAY_BYTES], all[SAY_BYTES];
     size_t percent = n->n_prompt ? n->n_done * 100 / n->n_prompt : 100;
+    size_t width = bar ? columns() - 1 : SIZE_MAX;
     int rc = buf_puts(b, bar ? " reading " : "-- reading ", NULL);
     if (!rc) rc = text_brief(b, p->label, strlen(p->label), 24, NULL);
-    if (!rc && bar) {
-        char cells[BAR_CELLS + 1];
-        size_t full = percent * BAR_CELLS / 100;
-        memset(cells, '.', BAR_CELLS);
-        memset(cells, '#', full);
-        cells[BAR_CELLS] = '\0';
-        rc = buf_printf(b, NULL, "  [%s]", cells);
+    if (!rc && bar) rc = add_bar(percent, width < 100 ? BAR_CELLS / 2 : BAR_CELLS, b);
+    if (!rc) rc = buf_printf(b, NULL, "  %zu%%", percent);
+    for (int i = 0; !rc && i < N_PIECES; i++) {
+        size_t before = b->n;
+        rc = add_piece(p, n, i, b);
+        if (!rc && text_fit(buf_str(b), b->n, width, NULL) < b->n) buf_cut(b, before);
     }
-    if (!rc)
-        rc = buf_printf(b, NULL, "  %zu%%  %s of %s tokens", percent, say_count(done, n->n_done),
-                        say_count(all, n->n_prompt));
-    return rc ? rc : add_rates(p, n, b);
+    return rc;
 }
 
 void progress_news(struct progress *p, const struct news *n) {

@@ -106,8 +106,8 @@ static int step_line(const struct view *v, const struct news *n, struct buf *b) 
         memset(cells, '#', percent * BAR_CELLS / 100);
         cells[BAR_CELLS] = '\0';
         rc = buf_printf(b, NULL, "  [%s]", cells);
-    } else if (!rc)
-        rc = buf_printf(b, NULL, "  %zu%%", percent);
+    }
+    if (!rc) rc = buf_printf(b, NULL, "  %zu%%", percent);
     if (!rc)
         rc = buf_printf(b, NULL, "  lines %s-%s", say_count(from, st->line_from),
                         say_count(to, st->line_to));

@@ -66,7 +66,8 @@ static int make_line(const struct progress *p, const struct news *n, bool bar, s
 
 void progress_news(struct progress *p, const struct news *n) {
     double now = clock_s();
-    if (!p->has_eta) eta_start(&p->eta, n->plan.live + n->plan.restored, p->start_s);
+    if (!p->has_eta)
+        eta_start(&p->eta, n->plan.live + n->plan.restored, p->start_s, n->plan.deepening);
     p->has_eta = true;
     eta_add(&p->eta, n->n_done, now);
     if (p->is_quiet || now - p->start_s < FIRST_AFTER_MS / 1e3) return;

@@ -281,7 +281,8 @@ static int on_progress(void *user, const struct news *n, ox_err *err) {
     struct stepping *k = user;
     struct eta *e = &k->s->eta;
     (void)err;
-    if (e->seconds <= 0) eta_start(e, n->plan.live + n->plan.restored, k->s->started_s);
+    if (e->seconds <= 0)
+        eta_start(e, n->plan.live + n->plan.restored, k->s->started_s, n->plan.deepening);
     eta_add(e, n->n_done, clock_s());
     if (k->watch->progress) k->watch->progress(k->watch->user, k->s, n);
     return 0;

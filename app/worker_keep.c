@@ -92,10 +92,17 @@ const struct ox_state_io *keep_io(struct keep *k, const struct work *job) {
     return states_io(k->cache);
 }
 
-void keep_speed(struct keep *k, const struct chat_ledger *l) {
+double keep_known_speed(const struct keep *k) {
+    return k->cache ? states_known_speed(k->cache) / 1e6 : 0;
+}
+
+/* Deep tokens cost more: what is kept is the cost of one at position 0. */
+void keep_speed(struct keep *k, const struct chat_ledger *l, double deepening) {
     size_t n = l->n_in - l->n_reused;
-    if (k->cache && n >= 256 && l->prefill_s > 0)
-        states_speed(k->cache, (l->prefill_s - l->load_s) * 1e6 / (double)n);
+    double depth = ((double)l->n_in + (double)l->n_reused) / 2;
+    if (k->cache && n >= 256 && l->prefill_s > l->load_s)
+        states_speed(k->cache,
+                     (l->prefill_s - l->load_s) * 1e6 / ((double)n * (1 + deepening * depth)));
 }
 
 /* The timeline so far and the marks that close the answer: what the next question will ask for. */

@@ -13,10 +13,12 @@ void keep_close(struct keep *k); /* waits for what is on its way to disk; NULL i
 /* After each load. A cache that cannot be opened is noted in the log and is as if there was none.
  */
 void keep_model(struct keep *k, const struct ox_info *info);
+/* What a token at position 0 took when it was last measured, in seconds; 0: not known. */
+double keep_known_speed(const struct keep *k);
 /* What the engine gets for this job: NULL if nothing is kept. */
 const struct ox_state_io *keep_io(struct keep *k, const struct work *job);
-/* Prefill speed as measured, for what a record is worth. */
-void keep_speed(struct keep *k, const struct chat_ledger *l);
+/* Prefill as measured, for what a record is worth and for the estimates of the next process. */
+void keep_speed(struct keep *k, const struct chat_ledger *l, double deepening);
 /* Saves the end of a turn: closed as the template wants it, or where it was stopped. */
 void keep_turn(struct keep *k, const ox_engine *e, ox_session *s, const struct work *job,
                enum chat_end end, size_t n_prompt);

@@ -90,6 +90,7 @@ static int load(struct local *l, const struct work *job, ox_err *err) {
         unload(l);
     else {
         keep_model(l->keep, ox_engine_info(l->engine));
+        ox_engine_speed(l->engine, keep_known_speed(l->keep));
         atomic_store(&l->target, l->session);
     }
     return rc;
@@ -258,7 +259,7 @@ static int answer(struct local *l, struct work *job, const struct worker_post *p
                                             .prefill_s = synced - prog.start_s};
         rc = draw(l, job, &how, limit - r.tok.n, post, done, err);
         done->ledger.decode_s = clock_s() - synced;
-        keep_speed(l->keep, &done->ledger);
+        keep_speed(l->keep, &done->ledger, plan.deepening);
     }
     rendered_deinit(&r);
     return rc;

@@ -36,6 +36,7 @@ struct ox_engine {
     /* Used by the thread of the device alone. */
     uint64_t n_sessions;  /* opened so far: names their buffers to the backend */
     double prefill_ops_s; /* measured, decaying mean; 0: nothing measured yet */
+    double earlier_ops_s; /* as an earlier process measured; 0: not known */
 };
 
 /* opts->backend is not looked at: kn and which (as kn_open.which) are used. */

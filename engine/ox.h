@@ -84,6 +84,7 @@ struct ox_plan { /* tokens of the wanted prefix, by where they come from; the fo
     size_t live, restored, replay, fresh; /* replay: computed again below an earlier end */
     uint64_t bytes;                       /* to read from the store */
     double time_s;                        /* estimate; afterwards: measured */
+    double deepening; /* a token at position p is taken to cost 1 + deepening * p of one at 0 */
     bool exact; /* nothing replayed, and continued from the own saved state or the live timeline */
 };
 
@@ -118,6 +119,9 @@ struct ox_sync_opts {
 int  ox_engine_open(const struct ox_engine_opts *opts, ox_engine **out, ox_err *err);
 void ox_engine_close(ox_engine *e); /* NULL is fine; sessions first */
 const struct ox_info *ox_engine_info(const ox_engine *e); /* [any] */
+/* Tells what a token at position 0 took in an earlier process, for the estimates of plans until this
+ * one has measured; 0: not known. Thread of the engine's sessions. */
+void ox_engine_speed(ox_engine *e, double s_per_token);
 const char *ox_backends(void); /* [any] those built in: "cpu" or "cpu, cuda" */
 
 /* [any] Appends the ids of n bytes of user or document text; no added token is recognised in it.

@@ -37,8 +37,21 @@ double restart_seconds(const ox_engine *e, size_t from, size_t n) {
     /* Until something was measured: an AVX2 core at int8 products, a data-centre GPU. */
     static const double core_ops_s = 1e11, gpu_ops_s = 3e14;
     double guess = e->facts.n_threads > 0 ? core_ops_s * e->facts.n_threads : gpu_ops_s;
-    double speed = e->prefill_ops_s > 0 ? e->prefill_ops_s : guess;
+    double speed = e->prefill_ops_s > 0   ? e->prefill_ops_s
+                   : e->earlier_ops_s > 0 ? e->earlier_ops_s
+                                          : guess;
     return n ? restart_ops(e, from, n) / speed : 0;
+}
+
+double restart_deepening(const ox_engine *e) {
+    const size_t deep = 4096; /* any depth: attention grows in proportion to it */
+    double here = restart_ops(e, 0, KN_PAGE_TOKENS);
+    return (restart_ops(e, deep, KN_PAGE_TOKENS) / here - 1) / (double)deep;
+}
+
+void ox_engine_speed(ox_engine *e, double s_per_token) {
+    double token = restart_ops(e, 0, KN_PAGE_TOKENS) / KN_PAGE_TOKENS;
+    e->earlier_ops_s = s_per_token > 0 ? token / s_per_token : 0;
 }
 
 /* ---- choosing ------------------------------------------------------------------------------- */
@@ -76,6 +89,7 @@ static void make_plan(const ox_session *s, struct ox_prefix want, struct restart
     p->bytes = r->found.bytes;
     p->exact = r->at > 0 && p->replay == 0 && (!r->found.n || r->found.exact);
     p->time_s = restart_seconds(s->engine, r->at, want.n - r->at);
+    p->deepening = restart_deepening(s->engine);
     if (r->found.n) p->time_s += load_seconds(&r->found);
 }
 

@@ -17,9 +17,10 @@ struct restart {
 
 /* Operations of computing the n tokens behind `from`, by kernels/kn_cost.h: grows with depth, so
  * that a speed measured at one place tells about another. Seconds at the measured speed, or, before
- * there is one, at a guess. */
+ * there is one, at that of an earlier process, or at a guess. Deepening: see ox_plan. */
 double restart_ops(const ox_engine *e, size_t from, size_t n);
 double restart_seconds(const ox_engine *e, size_t from, size_t n);
+double restart_deepening(const ox_engine *e);
 
 /* Changes nothing. The store is asked for records of at most `limit` tokens; earlier: as of a
  * choice that failed, or 0. */

@@ -150,6 +150,10 @@ const char *ox_backends(void) {
     return "none: scripted";
 }
 
+void ox_engine_speed(ox_engine *e, double s_per_token) {
+    (void)e, (void)s_per_token;
+}
+
 const struct ox_info *ox_engine_info(const ox_engine *e) {
     return &e->info;
 }

@@ -111,7 +111,7 @@ static void take_progress(struct update *u) {
     struct app_state *s = u->s;
     if (s->job.busy == BUSY_NONE) return;
     if (s->job.busy == BUSY_WAITING)
-        eta_start(&s->job.eta, u->ev->number, s->now);
+        eta_start(&s->job.eta, u->ev->number, s->now, u->ev->plan.deepening);
     else
         eta_add(&s->job.eta, u->ev->number, s->now);
     s->job.busy = s->job.busy == BUSY_WRITING ? BUSY_WRITING : BUSY_READING;

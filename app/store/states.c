@@ -14,7 +14,8 @@ enum {
     STATES_VERSION = 2,
     STATES_WAIT_MS = 200,
     LAYOUT = 1,
-    SWEEP_S = 86400
+    SWEEP_S = 86400,
+    UNKNOWN_SPEED = 500 /* default of space.us_per_token: nothing was measured yet */
 };
 static const uint64_t QUOTA_MOST = (uint64_t)20 << 30;
 
@@ -153,7 +154,7 @@ int states_open(const struct states_opts *opts, states **out, ox_err *err) {
     if (!s) return OX_ENOMEM;
     s->opts = *opts;
     s->pending_end = &s->pending;
-    s->us_per_token = 500;
+    s->us_per_token = UNKNOWN_SPEED;
     s->ops = (struct ox_state_io){s, states_find, states_get, states_put, states_refuse};
     int rc = 0;
     if (!opts->is_off) {
@@ -276,6 +277,10 @@ void states_speed(states *s, double us_per_token) {
     query_i64(&q, ":us", (int64_t)us_per_token);
     query_i64(&q, ":id", s->space_id);
     db_end(s->db, query_run(&q, NULL), NULL);
+}
+
+double states_known_speed(const states *s) {
+    return (int64_t)s->us_per_token == UNKNOWN_SPEED ? 0 : s->us_per_token;
 }
 
 const struct ox_state_io *states_io(states *s) {

@@ -50,9 +50,10 @@ struct states_tip {
 /* Another conversation than before: the one before is thinned. */
 void states_tip(states *s, const struct states_tip *tip);
 
-/* Measured prefill speed of the space in use, for what a record is worth; kept for the next
- * process. */
+/* Measured prefill of a token at position 0 in the space in use, for what a record is worth; kept
+ * for the next process, which asks for it: 0 if nothing was measured yet. */
 void states_speed(states *s, double us_per_token);
+double states_known_speed(const states *s);
 
 /* What the engine gets: find, get, put of ox.h. Valid as long as s. put answers OX_ENOTFOUND when
  * it does not know the pages before: the engine puts all of them again then, unwritten ones cost

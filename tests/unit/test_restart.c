@@ -7,6 +7,7 @@
 #include "engine/restart.h"
 #include "engine/statefmt.h"
 
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -107,6 +108,25 @@ static void test_restart__cost_grows_with_depth(void **state) {
     assert_true(far - near == 4.0 * width * 1000 * 1000 * e->config.n_attn);
     assert_true(restart_ops(e, 0, 2000) == near + far);
     assert_true(restart_seconds(e, 0, 0) == 0 && restart_seconds(e, 0, 1) > 0);
+    world_close(&w);
+}
+
+/* What an earlier process measured is promised until this one has measured itself. */
+static void test_restart__promises_the_speed_of_before(void **state) {
+    struct world w;
+    world_open(&w);
+    struct ox_plan plan, deep;
+    ox_engine_speed(w.t.e, 2e-3);
+    ox_session_plan(w.t.s, (struct ox_prefix){ids, 256}, NULL, &plan, NULL);
+    assert_true(fabs(plan.time_s - 0.512) < 1e-6);
+    assert_true(plan.deepening > 0);
+    ox_session_plan(w.t.s, (struct ox_prefix){ids, 8000}, NULL, &deep, NULL);
+    double mean = deep.time_s / 8000 / 2e-3; /* attention grows with depth, as deepening says */
+    assert_true(fabs(mean - 1 - deep.deepening * 4000) < 0.02 * mean);
+    sync(&w, 2000);
+    double now = restart_seconds(w.t.e, 0, 256);
+    ox_engine_speed(w.t.e, 1);
+    assert_true(fabs(restart_seconds(w.t.e, 0, 256) - now) < 1e-9);
     world_close(&w);
 }
 
@@ -319,6 +339,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_restart__weighs_loading_against_computing),
         cmocka_unit_test(test_restart__cost_grows_with_depth),
+        cmocka_unit_test(test_restart__promises_the_speed_of_before),
         cmocka_unit_test(test_restart__says_what_is_replayed),
         cmocka_unit_test(test_restart__shared_pages_are_not_read_again),
         cmocka_unit_test(test_restart__s11_success_then_everything_computed_again),

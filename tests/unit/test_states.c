@@ -383,9 +383,11 @@ static void test_states__eviction_hands_cost_up(void **state) {
 }
 
 static void test_states__speed_is_remembered(void **state) {
+    assert_float_equal(states_known_speed(C.s), 0, 0);
     states_speed(C.s, 3000);
     save(&C, tok, 1000, OX_WHY_TURN);
     reopen(1 << 30);
+    assert_float_equal(states_known_speed(C.s), 3000, 0);
     assert_int_equal(load(&C, tok, find(&C, tok, 1000), 0), 0);
     find(&C, tok, 1); /* the load is over: it is noted */
     struct states_usage u = usage(&C);

@@ -63,7 +63,7 @@ const struct flag flag_table[] = {
     {"--branch", NULL,       FLAG_NEEDS, "N",      NULL,             NULL,  "the N-th branch, last used first"},
     {"--ledger", NULL,       FLAG_NONE,  NULL,     NULL,             NULL,  "what each answer took"},
     {"--replay", NULL,       FLAG_NONE,  NULL,     NULL,             NULL,  "the last answer again, token for token"},
-    {"--from", NULL,         FLAG_NEEDS, "KIND",   NULL,             NULL,  "oxbow"},
+    {"--from", NULL,         FLAG_NEEDS, "KIND",   NULL,             NULL,  "oxbow, llm (its logs.db) or chatgpt (conversations.json)"},
     {"--to", NULL,           FLAG_NEEDS, "SIZE",   NULL,             NULL,  "down to this size: 5G"},
     {"--db-only", NULL,      FLAG_NONE,  NULL,     NULL,             NULL,  "only the database"},
     {"--backup", NULL,       FLAG_NEEDS, "FILE",   NULL,             NULL,  "copy the database, safe while chatting"},

@@ -21,7 +21,8 @@ struct arriving {
     int64_t chat, leaf, created_us, updated_us, model;
     int64_t *message, *doc; /* ids by number - 1 */
     size_t n_messages, cap_messages, n_docs, cap_docs;
-    bool pinned;
+    bool pinned, is_known; /* is_known: was imported before, its lines are passed over */
+    struct buf sources;    /* "name\0id\0" of all sessions that came from other programs */
 };
 
 static int refuse(const struct arriving *a, ox_err *err, const char *what) {
@@ -146,10 +147,57 @@ static int finish_session(struct arriving *a, ox_err *err) {
     return query_run(&q, err);
 }
 
+/* ---- sessions of other programs ---- */
+
+static int add_source(struct buf *out, const char *name, const char *id, ox_err *err) {
+    int rc = buf_add(out, name, strlen(name) + 1, err);
+    return rc ? rc : buf_add(out, id, strlen(id) + 1, err);
+}
+
+static int read_sources(struct arriving *a, ox_err *err) {
+    int rc = 0;
+    struct query q = db_query(
+        a->st->db, "SELECT json_extract(settings, '$.extra.source.name'), json_extract(settings, "
+                   "'$.extra.source.id') FROM session WHERE json_valid(settings) AND "
+                   "json_type(settings, '$.extra.source.id') = 'text'");
+    while (!rc && query_row(&q))
+        rc = add_source(&a->sources, query_col_text(&q, 0, NULL), query_col_text(&q, 1, NULL), err);
+    int end = query_end(&q, rc ? NULL : err);
+    return rc ? rc : end;
+}
+
+static bool has_source(const struct arriving *a, const char *name, const char *id) {
+    const char *p = buf_str(&a->sources), *end = p + a->sources.n;
+    while (p < end) {
+        const char *id_at = p + strlen(p) + 1;
+        if (strcmp(p, name) == 0 && strcmp(id_at, id) == 0) return true;
+        p = id_at + strlen(id_at) + 1;
+    }
+    return false;
+}
+
+static int check_source(struct arriving *a, ox_err *err) {
+    struct buf name = {0}, id = {0};
+    int rc = get_text(a, "$.source.name", &name, err);
+    if (!rc) rc = get_text(a, "$.source.id", &id, err);
+    a->is_known = !rc && id.n && has_source(a, buf_str(&name), buf_str(&id));
+    if (!rc && id.n && !a->is_known)
+        rc = add_source(&a->sources, buf_str(&name), buf_str(&id), err);
+    buf_deinit(&name);
+    buf_deinit(&id);
+    return rc;
+}
+
 static int take_session(struct arriving *a, ox_err *err) {
     struct buf title = {0};
     int64_t version = 0, leaf = 0, pinned = 0;
     int rc = finish_session(a, err);
+    a->chat = 0;
+    if (!rc) rc = check_source(a, err);
+    if (rc || a->is_known) {
+        a->out->n_known += a->is_known;
+        return rc;
+    }
     if (!rc) rc = get_int(a, "$.oxbow", &version, err);
     if (!rc && version != 1) rc = refuse(a, err, "a session of oxbow's form 1 was expected");
     if (!rc) rc = get_text(a, "$.title", &title, err);
@@ -423,6 +471,8 @@ static int take_line(struct arriving *a, ox_err *err) {
     if (!k) {
         if (a->out->n_skipped < 8) a->out->skipped[a->out->n_skipped] = a->line_no;
         a->out->n_skipped++;
+    } else if (a->is_known && k->take != take_session) {
+        rc = 0; /* of a session that is here already */
     } else if (!a->chat && k->take != take_session) {
         rc = refuse(a, err, "a session must come first");
     } else {
@@ -455,7 +505,7 @@ static int take_lines(struct arriving *a, const char *bytes, size_t n, ox_err *e
         at += len + 1;
     }
     if (!rc) rc = finish_session(a, err);
-    if (!rc && !a->out->n_chats)
+    if (!rc && !a->out->n_chats && !a->out->n_known)
         rc = ox_err_set(err, OX_EFORMAT, "there is no session in it; nothing was imported");
     return rc;
 }
@@ -469,7 +519,8 @@ int store_import(store *st, const char *bytes, size_t n, bool is_dry, struct sto
     if (rc) return ox_err_wrap(err, rc, "import");
     store_hold_reserve(st, true);
     st->model_id = 0; /* what arrives was not written by the model in use */
-    rc = take_lines(&a, bytes, n, err);
+    rc = read_sources(&a, err);
+    if (!rc) rc = take_lines(&a, bytes, n, err);
     st->model_id = model;
     /* A trial run goes all the way and is then undone. */
     int end = store_end(st, rc || !is_dry ? rc : OX_ECANCELLED, rc ? NULL : err);
@@ -477,5 +528,6 @@ int store_import(store *st, const char *bytes, size_t n, bool is_dry, struct sto
     store_imports_drop(st);
     ox_free(a.message);
     ox_free(a.doc);
+    buf_deinit(&a.sources);
     return rc ? ox_err_wrap(err, rc, "import") : end;
 }

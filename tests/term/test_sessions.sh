@@ -100,12 +100,25 @@ ox sessions
 [ "$(grep -c "Harbour log" "$tmp/out")" -ge 2 ] || fail "the import is listed"
 ox sessions --json
 cp "$tmp/out" "$tmp/rows"
+cat >conversations.json <<'J'
+[{"title":"From elsewhere","id":"x1","current_node":"a","mapping":{"q":{"parent":null,"children":["a"],"message":{"author":{"role":"user"},"content":{"content_type":"text","parts":["Where to?"]}}},"a":{"parent":"q","children":[],"message":{"author":{"role":"assistant"},"content":{"content_type":"text","parts":["Elsewhere.",{"content_type":"image_asset_pointer"}]}}}}}]
+J
+ox import --from chatgpt --dry-run .
+is_rc 0 "import --from chatgpt --dry-run"; out_has "would import 1 session, 2 messages, 0 documents; left out: 1 attachment" "import --from chatgpt --dry-run"
+ox import --from chatgpt conversations.json
+is_rc 0 "import --from chatgpt"
+ox import --from chatgpt conversations.json
+out_has "0 sessions, 0 messages, 0 documents; 1 here already" "a second import"
+ox show "From elsewhere"
+out_has "Elsewhere." "what was imported is shown"
+ox import --from llm nowhere.db
+is_rc 4 "import --from llm"; err_has "llm logs path" "import --from llm"
+ox import --from nothing log.txt
+is_rc 2 "import --from nothing"; err_has "oxbow, llm or chatgpt" "import --from nothing"
 ox import log.txt
 is_rc 1 "import of text"; err_has "line 1" "import of text"; err_has "fix:" "import of text"
 ox import none.jsonl
 is_rc 4 "import of nothing"
-ox import --from llm x
-is_rc 2 "import --from llm"
 
 ox rm --yes "$(python3 -c 'import json,sys; print([r["id"] for r in map(json.loads, open(sys.argv[1])) if r["title"] == "Harbour log" and r["id"] != sys.argv[2]][0])' "$tmp/rows" "$id")"
 is_rc 0 "rm of the import"

@@ -4,6 +4,7 @@
 #include "app/cited.h"
 #include "app/clock.h"
 #include "app/core/budget.h"
+#include "app/core/quoted.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -14,11 +15,14 @@ enum {
     PART_WORDS = 100,   /* asked for of a part */
     WORDS = 150,        /* of the result, if nothing was said */
     QUOTE_ANSWER = 160, /* tokens of a quoted sentence */
+    QUOTE_FAILS = 6,    /* tries in a row without a new sentence, after which a list ends */
+    QUOTE_PART = 4096,  /* tokens from which a small model quotes at once */
     SMALL_PART = 12288, /* tokens that a small model summarises at once: DECISIONS.md */
     STEP_COST = 600     /* an answer of 100 tokens takes about as long as reading 600 */
 };
 
 static const uint64_t SMALL_MODEL_BYTES = (uint64_t)1 << 30;
+static const float RETRY_TEMPERATURE = 0.8f;
 
 static const struct talk_doc *doc_of(const struct summarize *s) {
     return &s->t->doc[0];
@@ -79,9 +83,11 @@ static int make_plan(struct summarize *s, ox_err *err) {
     struct chunk whole = {.to = d->text.n, .line = 1}, *chunk = NULL;
     size_t *tokens = NULL, n = 0, one = d->tok.n;
     int rc;
-    s->is_small =
-        !s->opts.n_parts && one > SMALL_PART && s->t->info->weight_bytes < SMALL_MODEL_BYTES;
-    if (s->is_small) s->opts.n_parts = (one + SMALL_PART - 1) / SMALL_PART;
+    bool small = s->t->info->weight_bytes < SMALL_MODEL_BYTES;
+    s->quotes = s->opts.is_list && small;
+    size_t good = s->quotes ? QUOTE_PART : SMALL_PART;
+    s->is_small = !s->opts.n_parts && one > good && small;
+    if (s->is_small) s->opts.n_parts = (one + good - 1) / good;
     if (s->opts.n_parts < 2 && one + l.reserve + l.prompt <= l.context) {
         rc = summary_make(&whole, &one, 1, &l, &s->plan, err);
     } else {
@@ -143,7 +149,7 @@ static int make_steps(struct summarize *s, ox_err *err) {
 /* FNV-1a: another wording of the prompts is another job. */
 static uint64_t digest_prompts(void) {
     static const char *const names[] = {"document", "summarize", "summarize_list",
-                                        "summarize_quote"};
+                                        "summarize_quote", "summarize_sentences"};
     uint64_t h = 14695981039346656037u;
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         for (const char *p = prompt_builtin(names[i]); p && *p; p++)
@@ -164,6 +170,7 @@ static int write_options(const struct summarize *s, bool last, struct buf *b, ox
                         s->part_answer, s->opts.cites, (unsigned long long)digest_prompts(),
                         (double)how.temperature, (double)how.top_p, how.top_k, (double)how.min_p,
                         (double)how.repeat);
+    if (!rc && s->quotes) rc = buf_puts(b, ",\"quotes\":1", err);
     if (!rc && c->seed >= 0) rc = buf_printf(b, err, ",\"seed\":%lld", (long long)c->seed);
     if (!rc && last)
         rc = buf_printf(b, err, ",\"words\":%zu,\"style\":\"%s\",\"answer\":%zu", s->opts.n_words,
@@ -275,6 +282,9 @@ struct stepping {
     struct buf *out;
     struct ox_tokens tok; /* of the answer so far */
     bool is_shown;
+    bool one_quote; /* the answer ends with its first quotation mark or paragraph */
+    bool is_full;   /* and has come to it */
+    size_t n_fails; /* tries before this one: argmax would say the same again */
 };
 
 static int on_progress(void *user, const struct news *n, ox_err *err) {
@@ -283,9 +293,14 @@ static int on_progress(void *user, const struct news *n, ox_err *err) {
     (void)err;
     if (e->seconds <= 0)
         eta_start(e, n->plan.live + n->plan.restored, k->s->started_s, n->plan.deepening);
-    eta_add(e, n->n_done, clock_s());
     if (k->watch->progress) k->watch->progress(k->watch->user, k->s, n);
     return 0;
+}
+
+static size_t quote_end(const struct buf *b) {
+    size_t n = strcspn(buf_str(b), "\"");
+    const char *blank = strstr(buf_str(b), "\n\n");
+    return blank && (size_t)(blank - buf_str(b)) < n ? (size_t)(blank - buf_str(b)) : n;
 }
 
 static int on_text(void *user, const struct news *n, ox_err *err) {
@@ -295,11 +310,14 @@ static int on_text(void *user, const struct news *n, ox_err *err) {
     if (rc) return rc;
     if (n->tok.n) memcpy(k->tok.v + k->tok.n, n->tok.v, n->tok.n * sizeof *n->tok.v);
     k->tok.n += n->tok.n;
+    k->is_full = k->one_quote && quote_end(k->out) < k->out->n;
+    if (k->is_full) return OX_ECANCELLED;
     return k->is_shown && n->n_bytes ? k->watch->text(k->watch->user, n->text, n->n_bytes, err) : 0;
 }
 
 /* Sends what the prompt holds, which is taken over, and adds the answer to k->out. */
-static int send(struct stepping *k, struct prompt *prompt, size_t max_tokens, ox_err *err) {
+static int send(struct stepping *k, struct prompt *prompt, enum ox_reply reply, size_t max_tokens,
+                ox_err *err) {
     struct summarize *s = k->s;
     const struct turn_watch on = {k, on_progress, on_text};
     struct news last = {0};
@@ -307,8 +325,12 @@ static int send(struct stepping *k, struct prompt *prompt, size_t max_tokens, ox
                        .prompt = *prompt,
                        .max_new_tokens = max_tokens,
                        .how = conf_sampling(s->t->conf, &s->t->info->defaults),
-                       .reply = OX_REPLY_NO_THINK,
-                       .keep = s->t->conf->save};
+                       .reply = reply,
+                       .keep = s->t->conf->save && !k->tok.n};
+    if (k->n_fails) {
+        job.how.temperature = RETRY_TEMPERATURE;
+        job.how.seed = k->n_fails;
+    }
     *prompt = (struct prompt){0};
     int rc = turn_run(s->t->w, &job, &on, &last, err);
     int signo = turn_signal();
@@ -316,6 +338,9 @@ static int send(struct stepping *k, struct prompt *prompt, size_t max_tokens, ox
     s->end = rc ? CHAT_FAILED : last.end;
     if (rc == OX_ECANCELLED && signo) {
         s->end = CHAT_STOPPED;
+        rc = 0;
+    } else if (rc == OX_ECANCELLED && k->is_full) {
+        s->end = CHAT_DONE;
         rc = 0;
     }
     s->n_out += last.ledger.n_out;
@@ -334,10 +359,12 @@ static void trim_end(struct buf *b, bool is_cut) {
         buf_cut(b, b->n - 1);
 }
 
-static int build(const struct summarize *s, size_t i, struct prompt *p, ox_err *err) {
+/* question NULL: the summary that this step is for. */
+static int build(const struct summarize *s, size_t i, const char *question, struct prompt *p,
+                 ox_err *err) {
     struct buf source = {0}, task = {0};
     int rc = write_source(s, i, &source, err);
-    if (!rc) rc = write_task(s, i, &task, err);
+    if (!rc) rc = question ? write_question(question, 0, &task, err) : write_task(s, i, &task, err);
     if (!rc) rc = prompt_document(p, buf_str(&source), source.n, NULL, 0, err);
     if (!rc) rc = prompt_user(p, buf_str(&task), task.n, err);
     buf_deinit(&source);
@@ -350,14 +377,14 @@ static int ask_quote(struct stepping *k, size_t i, ox_err *err) {
     struct summarize_step *st = &k->s->step[i];
     struct prompt p = {0};
     struct buf task = {0};
-    int rc = build(k->s, i, &p, err);
+    int rc = build(k->s, i, NULL, &p, err);
     if (!rc) rc = prompt_assistant(&p, buf_str(&st->text), st->text.n, k->tok.v, k->tok.n, err);
     if (!rc) rc = write_question("summarize_quote", 0, &task, err);
     if (!rc) rc = prompt_user(&p, buf_str(&task), task.n, err);
     buf_deinit(&task);
     k->is_shown = false;
     k->out = &st->quote;
-    if (!rc) rc = send(k, &p, QUOTE_ANSWER, err);
+    if (!rc) rc = send(k, &p, OX_REPLY_NO_THINK, QUOTE_ANSWER, err);
     prompt_deinit(&p);
     return rc;
 }
@@ -368,11 +395,12 @@ static int ask(struct summarize *s, size_t i, const struct summarize_watch *watc
     struct prompt p = {0};
     buf_cut(&st->text, 0);
     buf_cut(&st->quote, 0);
-    int rc = build(s, i, &p, err);
-    if (!rc) rc = send(&k, &p, is_last(s, i) ? s->max_answer : s->part_answer, err);
+    int rc = build(s, i, NULL, &p, err);
+    size_t most = is_last(s, i) ? s->max_answer : s->part_answer;
+    if (!rc) rc = send(&k, &p, OX_REPLY_NO_THINK, most, err);
     prompt_deinit(&p);
     enum chat_end end = s->end;
-    if (!rc && end != CHAT_STOPPED && s->opts.cites && !st->level) {
+    if (!rc && end != CHAT_STOPPED && s->opts.cites && !st->level && !s->quotes) {
         rc = ask_quote(&k, i, err);
         if (s->end != CHAT_STOPPED) s->end = end;
     }
@@ -426,6 +454,77 @@ static int ask_session(struct summarize *s, const struct summarize_watch *watch,
     return rc;
 }
 
+/* --- a list of sentences
+ * -------------------------------------------------------------------------- */
+
+/* The next sentence of the list: the answer so far is begun for the model, which writes up to the
+ * closing mark. Only the answer's own tokens are read again. */
+static int ask_sentence(struct stepping *k, size_t i, struct buf *list, struct buf *out,
+                        ox_err *err) {
+    struct prompt p = {0};
+    struct ox_tokens tok = {0};
+    int rc = buf_puts(list, list->n ? "\"\n- \"" : "- \"", err);
+    if (!rc) rc = turn_encode(k->s->t->w, buf_str(list), list->n, &tok, err);
+    if (!rc) rc = build(k->s, i, "summarize_sentences", &p, err);
+    if (!rc) rc = prompt_assistant(&p, buf_str(list), list->n, tok.v, tok.n, err);
+    buf_cut(out, 0);
+    k->out = out;
+    if (!rc) rc = send(k, &p, OX_REPLY_CONTINUE, QUOTE_ANSWER, err);
+    if (!rc) buf_cut(out, quote_end(out));
+    if (!rc) rc = buf_add(list, buf_str(out), out->n, err);
+    ox_free(tok.v);
+    prompt_deinit(&p);
+    return rc;
+}
+
+/* Sentences until there are enough words, or nothing new comes. What does not stand in the document
+ * is taken back, or the model would go on inventing; what stands there but is of no use (a heading)
+ * stays, so that the model gets past it. */
+static int list_sentences(struct stepping *k, size_t i, struct quoted *q, ox_err *err) {
+    struct summarize *s = k->s;
+    struct talk_doc *d = &s->t->doc[0];
+    struct buf list = {0}, one = {0};
+    size_t want = is_last(s, i) ? s->opts.n_words : PART_WORDS;
+    int rc = d->index ? 0 : cite_index_new(buf_str(&d->text), d->text.n, &d->index, err);
+    while (!rc && q->n_words < want && k->n_fails < QUOTE_FAILS) {
+        enum quoted_end end;
+        size_t before = list.n;
+        rc = ask_sentence(k, i, &list, &one, err);
+        if (rc || s->end == CHAT_STOPPED) break;
+        rc = quoted_add(q, d->index, buf_str(&d->text), buf_str(&one), one.n, &end, err);
+        k->n_fails = end == QUOTED_NEW ? 0 : k->n_fails + 1;
+        char *twice = strstr(buf_str(&list), buf_str(&one));
+        bool was_said = twice && (size_t)(twice - buf_str(&list)) < before;
+        if (end == QUOTED_MISSING || was_said) buf_cut(&list, before);
+    }
+    buf_deinit(&list);
+    buf_deinit(&one);
+    return rc;
+}
+
+/* 0 without a text: the model quotes nothing that stands in the document. */
+static int ask_sentences(struct summarize *s, size_t i, const struct summarize_watch *watch,
+                         ox_err *err) {
+    struct summarize_step *st = &s->step[i];
+    struct stepping k = {.s = s, .watch = watch, .one_quote = true};
+    struct quoted q = {0};
+    const char *doc = buf_str(&doc_of(s)->text);
+    buf_cut(&st->text, 0);
+    int rc = list_sentences(&k, i, &q, err);
+    if (!rc && s->end != CHAT_STOPPED) rc = quoted_put(&q, doc, &st->text, err);
+    ox_free(k.tok.v);
+    quoted_deinit(&q);
+    if (rc || s->end == CHAT_STOPPED || !st->text.n || !is_last(s, i)) return rc;
+    rc = watch->text(watch->user, buf_str(&st->text), st->text.n, err);
+    if (rc || s->n_steps > 1) return rc;
+    struct buf task = {0}; /* a session, as any summary in one pass */
+    rc = write_question("summarize_sentences", 0, &task, err);
+    if (!rc) rc = talk_tell(s->t, buf_str(&task), task.n, buf_str(&st->text), st->text.n, err);
+    if (!rc) cited_save(s->t);
+    buf_deinit(&task);
+    return rc;
+}
+
 /* --- all steps
  * ------------------------------------------------------------------------------------- */
 
@@ -469,9 +568,10 @@ static int do_step(struct summarize *s, size_t i, const struct summarize_watch *
     s->at = i;
     s->n_out = 0;
     const struct buf *only = only_source(s, i);
-    int rc = only              ? buf_add(&st->text, buf_str(only), only->n, err)
-             : s->n_steps == 1 ? ask_session(s, watch, err)
-                               : ask(s, i, watch, err);
+    int rc = only ? buf_add(&st->text, buf_str(only), only->n, err) : 0;
+    if (!only && s->quotes) rc = ask_sentences(s, i, watch, err);
+    if (!rc && s->end != CHAT_STOPPED && !st->text.n)
+        rc = s->n_steps == 1 ? ask_session(s, watch, err) : ask(s, i, watch, err);
     if (rc || s->end == CHAT_STOPPED) return rc;
     trim_end(&st->text, s->end == CHAT_LENGTH && !is_last(s, i));
     trim_end(&st->quote, false);

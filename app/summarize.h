@@ -37,6 +37,7 @@ struct summarize {  /* {0} is empty */
     struct summarize_step *step;
     size_t n_steps, at, n_kept;
     bool is_small; /* in parts because the model is small, not because the text is too long */
+    bool quotes;   /* a list from a small model: of sentences it quotes, core/quoted.h */
     int64_t parts_job, job; /* of the store: all steps but the last; the last. 0: nothing is kept */
     size_t part_answer, max_answer; /* tokens at most: of a step, of the last one */
     enum chat_end end;              /* of the last step that ran */

@@ -384,6 +384,38 @@ int talk_answer(struct talk *t, const struct talk_watch *watch, ox_err *err) {
     return rc ? rc : closed;
 }
 
+int talk_tell(struct talk *t, const char *question, size_t n, const char *answer, size_t n_answer,
+              ox_err *err) {
+    struct streaming s = {.t = t};
+    struct ox_tokens tok = {0};
+    int64_t id = 0;
+    buf_cut(&t->answer, 0);
+    buf_cut(&t->thoughts, 0);
+    int rc = talk_plan(t, question, n, err);
+    prompt_deinit(&t->prompt);
+    if (!rc) rc = turn_encode(t->w, answer, n_answer, &tok, err);
+    if (!rc) rc = buf_add(&t->answer, answer, n_answer, err);
+    if (!rc) rc = add_turn(t, &id, err);
+    if (rc) {
+        ox_free(tok.v);
+        return rc;
+    }
+    for (size_t i = 0; i < t->n_docs; i++)
+        t->doc[i].is_waiting = false;
+    t->how = conf_sampling(t->conf, &t->info->defaults);
+    t->ledger = (struct chat_ledger){.seed = t->how.seed, .n_in = t->n_prompt, .n_out = tok.n};
+    t->end = CHAT_DONE;
+    save_turn(t, &id);
+    s.node = chat_find(&t->chat, id);
+    s.node->tok = tok.v;
+    s.node->n_tok = tok.n;
+    save_start(&s.save);
+    rc = close_node(t, &s, err);
+    save_part(t, &s.save, s.node, true);
+    save_finish(t, id);
+    return rc;
+}
+
 int talk_keep(struct talk *t, ox_err *err) {
     return save_again(t, err);
 }

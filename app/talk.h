@@ -93,6 +93,10 @@ int talk_answer(struct talk *t, const struct talk_watch *watch, ox_err *err);
 /* What a full disk kept out of the database, once more; 0: nothing is missing. OX_EIO. */
 int talk_keep(struct talk *t, ox_err *err);
 
+/* Adds a turn whose answer is made already, as if it had just been given. */
+int talk_tell(struct talk *t, const char *question, size_t n, const char *answer, size_t n_answer,
+              ox_err *err);
+
 /* "resumed 61,204 tokens from saved state in 3.1 s, exact"; nothing if none came from there. */
 int talk_resumed(const struct talk *t, struct buf *out, ox_err *err);
 /* What fills the context as it stands, counted by the engine. The model is ready. */

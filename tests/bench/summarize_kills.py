@@ -72,6 +72,7 @@ def killed(oxbow, text, folder, p, flags):
             percent = int(m[4])
             if step == state["kills"] and first and m[1] == "part":  # back in what was killed
                 state["again"] += max(0, state["percent"] - percent) / 100 * part_tokens
+                print(f"  back at {percent} %", flush=True)
             first = False
             if step == state["kills"] + 1 and percent >= percent_to_die_at(step):
                 run.kill()

@@ -104,6 +104,24 @@ range=$(sed -n 's/^\[2\] long.txt:6 bytes \([0-9]*\)-\([0-9]*\) exact.*/\1 \2/p'
 cut() { tail -c +$(($1 + 1)) long.txt | head -c $(($2 - $1)); }
 [ "$(cut $range)" = "Line 3 of section 1 says what nobody else says." ] || fail "--cite: bytes $range are other words"
 
+# a list from a small model: sentences it quotes, once each, in the order of the text (a try after one
+# that gave nothing new has the seeds 1, 2, ..)
+cat >listing <<'S'
+ctx 16384
+rule Quote the most important sentences => Line %seed of section 2 says what nobody else says." and more
+S
+head -n 80 long.txt >list.txt
+run "$fake" summarize list.txt --style list --words 25 --parts 1 --seed 7 -m listing </dev/null
+is_rc 0 "--style list"
+for k in 1 2 7; do echo "- \"Line $k of section 2 says what nobody else says.\""; done | cmp -s - "$tmp/out" || fail "--style list: three sentences in order"
+run "$fake" show 1 </dev/null; out_has '- "Line 7 of section 2 says' "--style list is a session"
+printf 'ctx 16384\nrule Quote the most important sentences => Nobody ever wrote this sentence down anywhere.\n' >inventing
+run "$fake" summarize list.txt --style list --parts 1 -m inventing </dev/null
+is_rc 0 "invented sentences"; out_has "You said" "invented sentences: the model is asked in another way"
+run "$fake" summarize long.txt --style list --seed 7 -m listing </dev/null
+is_rc 0 "--style list in parts"; err_has "parts, then" "--style list in parts"; out_has '- "Line 7 of section 2' "--style list in parts"
+[ "$(grep -c '^- "' "$tmp/out")" = "$(sort -u "$tmp/out" | grep -c '^- "')" ] || fail "--style list: a sentence twice"
+
 # the real model: killed at every step at temperature 0
 if "$real" ask -q --no-save -n 1 hello </dev/null >/dev/null 2>&1; then
     head -n 100 "$OXBOW_TEST_DIR/data/candle.txt" | tail -n 11 >candle.txt

@@ -9,6 +9,7 @@
 #include "app/named_prompt.h"
 #include "app/open.h"
 #include "app/store/docs.h"
+#include "app/store/search.h"
 #include "app/ui/theme.h"
 
 #include <dirent.h>
@@ -76,61 +77,6 @@ struct open_doc *effects_find_doc(struct effects *fx, int64_t id) {
 
 /* ---- sessions -----------------------------------------------------------------------------------
  */
-
-struct rows {
-    struct session_row *v;
-    size_t n, cap;
-};
-
-static int add_session(void *user, const struct store_chat *c) {
-    struct rows *rows = user;
-    int rc = ox_grow(&rows->v, &rows->cap, rows->n + 1, sizeof *rows->v, NULL);
-    if (rc) return rc;
-    struct session_row row = {.id = c->id,
-                              .when_us = c->updated_us,
-                              .n_turns = c->n_turns,
-                              .n_tokens = c->n_tokens,
-                              .n_branches = c->n_branches,
-                              .n_docs = c->n_docs,
-                              .is_pinned = c->pinned};
-    memcpy(row.uid, c->uid, sizeof row.uid);
-    memcpy(row.title, c->title, sizeof row.title);
-    rows->v[rows->n++] = row;
-    return 0;
-}
-
-static int list_sessions(struct effects *fx, ox_err *err) {
-    struct rows rows = {0};
-    const struct store_filter all = {0};
-    int rc = fx->st ? store_chat_list(fx->st, &all, add_session, &rows, err) : 0;
-    struct event ev = {.kind = EV_SESSIONS, .rows = rows.v, .n = rows.n};
-    if (!rc) effects_event(fx, &ev);
-    ox_free(rows.v);
-    return rc;
-}
-
-static int keep_answer(void *user, const struct chat_node *row) {
-    struct buf *last = user;
-    if (row->role != OX_ROLE_ASSISTANT || !row->text) return 0;
-    buf_cut(last, 0);
-    return buf_add(last, row->text,
-                   row->n_bytes < 2000 ? row->n_bytes : text_floor(row->text, row->n_bytes, 2000),
-                   NULL);
-}
-
-static int preview(struct effects *fx, int64_t chat, ox_err *err) {
-    struct store_chat row = {0};
-    struct buf last = {0};
-    if (!fx->st) return 0;
-    int rc = store_chat_get(fx->st, chat, &row, err);
-    if (!rc) rc = store_msg_path(fx->st, row.leaf, keep_answer, &last, err);
-    for (size_t i = 0; i < last.n; i++)
-        if (last.p[i] == '\n') last.p[i] = ' ';
-    struct event ev = {.kind = EV_PREVIEW, .id = chat, .text = buf_str(&last), .n = last.n};
-    if (!rc) effects_event(fx, &ev);
-    buf_deinit(&last);
-    return rc;
-}
 
 static int add_row(void *user, const struct chat_node *row) {
     struct chat_node copy;
@@ -224,7 +170,7 @@ static int tell_changed(struct effects *fx, int64_t chat, ox_err *err) {
         memcpy(ev.chat.title, row.title, sizeof ev.chat.title);
         effects_event(fx, &ev);
     }
-    return fx->s->screen == SCREEN_SESSIONS ? list_sessions(fx, err) : 0;
+    return fx->s->screen == SCREEN_SESSIONS ? effects_list(fx, err) : 0;
 }
 
 static int change_session(struct effects *fx, const struct effect *e, ox_err *err) {
@@ -411,6 +357,26 @@ static int export_chat(struct effects *fx, const struct effect *e, ox_err *err) 
     return rc;
 }
 
+/* To what a search in all texts found. A document that no conversation uses starts one. */
+static int jump(struct effects *fx, size_t i, ox_err *err) {
+    if (!fx->st || i >= fx->s->picker.n_hits) return 0;
+    struct search_hit hit = fx->s->picker.hit[i]; /* the list may change on the way */
+    struct event ev = {.kind = EV_GOTO, .id = hit.message, .id2 = hit.doc, .number = hit.from};
+    char word[sizeof hit.snippet] = "";
+    const char *open = strchr(hit.snippet, '['), *close = open ? strchr(open, ']') : NULL;
+    if (close) snprintf(word, sizeof word, "%.*s", (int)(close - open - 1), open + 1);
+    ev.text = word;
+    if (hit.doc) store_search_doc_chat(fx->st, hit.doc, &hit.chat, &hit.message, NULL);
+    int rc = 0;
+    if (hit.chat && hit.chat != fx->s->chat_id) rc = open_session(fx, hit.chat, err);
+    if (!rc && hit.doc && !effects_find_doc(fx, hit.doc)) {
+        rc = new_session(fx, false, false);
+        if (!rc) rc = add_file(fx, hit.uid, err);
+    }
+    if (!rc) effects_event(fx, &ev);
+    return rc;
+}
+
 /* ---- editor -------------------------------------------------------------------------------------
  */
 
@@ -566,8 +532,10 @@ static int run(struct effects *fx, const struct effect *e, ox_err *err) {
     case FX_HISTORY:
         if (!fx->st || e->n >= 65536 || fx->unsaved.is_full) return 0;
         return store_input_add(fx->st, fx->s->chat_id, e->text, err);
-    case FX_LIST: return list_sessions(fx, err);
-    case FX_PREVIEW: return preview(fx, e->id, err);
+    case FX_LIST: return effects_list(fx, err);
+    case FX_PREVIEW: return effects_preview(fx, e->id, err);
+    case FX_SEARCH: return effects_search(fx, e->text, err);
+    case FX_JUMP: return jump(fx, (size_t)e->id, err);
     case FX_OPEN: return open_named(fx, e, err);
     case FX_NEW: return new_session(fx, false, e->id == 1);
     case FX_RENAME:
@@ -643,6 +611,7 @@ int effects_start_engine(struct effects *fx, ox_err *err) {
 }
 
 bool effects_idle(struct effects *fx) {
+    if (effects_list_idle(fx)) return true;
     for (size_t i = 0; i < fx->n_docs && fx->st; i++) {
         struct fx_doc *d = &fx->doc[i];
         bool ready = false;
@@ -669,6 +638,7 @@ void effects_close(struct effects *fx) {
     if (fx->st && fx->s->chat_id && fx->is_locked) store_chat_unlock(fx->st, fx->s->chat_id);
     store_close(fx->st);
     effects_forget_docs(fx);
+    effects_list_close(fx);
     ox_free(fx->doc);
     ox_free(fx->waiting.text);
     ox_free(fx->answer.tok.v);

@@ -1,8 +1,9 @@
 /* effects.h - carries out what update() asked for: database, engine, files, terminal.
  *
  * The other half of core/event.h. Everything that answers later (engine news, a document being read
- * in) comes back as an event. effects.c has sessions, files and the terminal; effects_ask.c the
- * engine's side and what is kept of an answer while it streams. UI thread. */
+ * in) comes back as an event. effects.c has sessions, files and the terminal; effects_list.c the
+ * list of sessions and the search in all texts; effects_ask.c the engine's side and what is kept of
+ * an answer while it streams. UI thread. */
 #ifndef EFFECTS_H
 #define EFFECTS_H
 
@@ -10,6 +11,7 @@
 #include "app/core/state.h"
 #include "app/core/thought.h"
 #include "app/ingest.h"
+#include "app/store/states.h"
 #include "app/store/store.h"
 #include "app/ui/term.h"
 #include "app/worker.h"
@@ -34,6 +36,14 @@ struct fx_answer {     /* the answer that is being made */
     double saved_at;
 };
 
+struct fx_list {   /* the list of sessions, which comes in slices */
+    states *cache; /* a reading connection of its own while it does; NULL: none */
+    bool is_going;
+    size_t n_told;
+    struct buf words; /* a search that is wanted */
+    bool is_wanted;
+};
+
 struct effects {
     struct config *conf;
     term *term;
@@ -46,6 +56,7 @@ struct effects {
     struct fx_doc *doc;
     size_t n_docs, cap_docs;
     struct fx_answer answer;
+    struct fx_list list;
     struct fx_unsaved { /* what a full disk kept out */
         bool is_full;   /* and it was told */
         int64_t answer; /* in memory until there is room; 0: none, only drafts */
@@ -74,7 +85,12 @@ int effects_open_store(struct effects *fx,
 int effects_start_engine(struct effects *fx, ox_err *err); /* loading goes on in its thread */
 void effects_close(struct effects *fx);
 
-/* ---- between the two files ---- */
+/* ---- between the files ---- */
+int effects_list(struct effects *fx, ox_err *err); /* from its start; the rest when idle */
+int effects_preview(struct effects *fx, int64_t chat, ox_err *err);
+int effects_search(struct effects *fx, const char *words, ox_err *err); /* when idle */
+bool effects_list_idle(struct effects *fx); /* a slice of either; true: something was done */
+void effects_list_close(struct effects *fx);
 void effects_stop(struct effects *fx);
 void effects_ask(struct effects *fx, const struct effect *e);
 void effects_forget_docs(struct effects *fx);

@@ -356,6 +356,7 @@ static void take_loaded(struct effects *fx) {
     if (fx->st && store_model_use(fx->st, &m, &e)) effects_not_saved(fx, &e);
     effects_event(fx, &ev);
     count_docs(fx);
+    if (fx->s->screen == SCREEN_SESSIONS) effects_list(fx, NULL); /* which states are of use */
     if (i->note && i->note[0]) effects_notice(fx, false, "%s", i->note);
     if (fx->waiting.kind == FX_NONE) return;
     struct effect asked = fx->waiting;

@@ -43,11 +43,11 @@ static int id_digits(const struct listing *l) {
     return n;
 }
 
-static const char *state_word(states *s, const struct store_chat *row) {
-    uint64_t n = 0, bytes = 0;
-    bool pinned = false;
-    if (!s || states_of_chat(s, row->uid, &n, &bytes, &pinned, NULL) || !n) return "none";
-    return pinned ? "pinned" : row->n_tokens && n < row->n_tokens ? "part" : "saved";
+static const char *state_word(states *s, const char *db_uid, const struct store_chat *row) {
+    const struct states_want want = {db_uid, row->uid, row->leaf, row->n_tokens};
+    struct states_saved saved;
+    if (states_saved(s, &want, &saved, NULL)) return "none";
+    return saved.word;
 }
 
 static int add_row(struct buf *b, const struct store_chat *r, const char *state, int digits,
@@ -79,7 +79,7 @@ static int print_list(struct cli *c, store *st, states *cache, struct store_filt
     int rc = store_chat_list(st, &f, each_row, &l, err);
     int digits = id_digits(&l);
     for (size_t i = 0; !rc && i < l.n; i++) {
-        const char *state = state_word(cache, &l.row[i]);
+        const char *state = state_word(cache, store_uid(st), &l.row[i]);
         rc =
             json ? add_json(&b, &l.row[i], state, err) : add_row(&b, &l.row[i], state, digits, err);
     }

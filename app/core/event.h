@@ -21,8 +21,10 @@ enum event_kind {
     EV_RESIZE, /* x, y: new width and height */
     EV_TICK,   /* time has passed: expire messages, move the clock */
     EV_EDITED, /* text from $EDITOR */
-    EV_SESSIONS, /* rows, n: the whole list, borrowed */
+    EV_SESSIONS, /* rows, n: borrowed; the list from its start, or (flag) more of it */
+    EV_HITS,     /* hits, n: borrowed; text: the words they were looked for with */
     EV_PREVIEW,  /* id, text: last answer of a session */
+    EV_GOTO,     /* id: message, number: byte in its text; or id2: document, number: byte. Shown */
     EV_CHAT,  /* chat: another conversation is shown (flag: behind the list); tree is handed over */
     EV_DRAFT, /* text, n, id: cursor; the saved draft of what is shown */
     EV_HISTORY,  /* text: one earlier line, oldest first */
@@ -47,7 +49,15 @@ struct session_row { /* of the list */
     char title[256];
     size_t n_turns, n_tokens, n_branches, n_docs;
     bool is_pinned;
-    char state[8]; /* "saved", "part", "none"; "" not known */
+    char state[8];               /* "saved", "part", "none"; "" not known */
+    size_t n_saved;              /* tokens that come back; what they and the rest take: */
+    double load_s, us_per_token; /* 0: not known */
+};
+
+struct search_hit {             /* of all conversations and documents */
+    int64_t chat, message, doc; /* doc 0: in a message; chat 0: no conversation uses the document */
+    char uid[17], title[128], snippet[256]; /* found words between [ and ] */
+    size_t turn, line, from;                /* from: byte of message or document */
 };
 
 struct doc_text { /* a document of the session, in reading order; owned by the state */
@@ -74,6 +84,7 @@ struct event {
     uint64_t number, number2, number3;
     bool flag;
     const struct session_row *rows;
+    const struct search_hit *hits;
     struct {
         int64_t id;
         char uid[17];
@@ -105,6 +116,8 @@ enum effect_kind {
     FX_HISTORY, /* text: a line that was sent */
     FX_LIST,    /* wants EV_SESSIONS */
     FX_PREVIEW, /* id: wants EV_PREVIEW */
+    FX_SEARCH,  /* text: words; wants EV_HITS */
+    FX_JUMP,    /* id: conversation or 0, id2: byte, text: "m12" or "d12": message or document */
     FX_OPEN,    /* id, or text: uid or title; wants EV_CHAT */
     FX_NEW,     /* a fresh session; id 1: the documents come along */
     FX_RENAME,  /* id, text */

@@ -55,6 +55,7 @@ static const struct key_row rows[] = {
     {PLACE_LIST,  "Backspace",     REQ_BACKSPACE,       "list.backspace",   "shorten the filter"},
     {PLACE_LIST,  "Ctrl-H",        REQ_BACKSPACE,       "list.backspace",   "shorten the filter"},
     {PLACE_LIST,  "Ctrl-U",        REQ_KILL_START,      "list.clear",       "clear the filter"},
+    {PLACE_LIST,  "Ctrl-F",        REQ_LIST_SEARCH,     "list.search",      "search all texts, as / typed first"},
     {PLACE_LIST,  "Alt-F",         REQ_LIST_FORK,       "list.fork",        "fork the session"},
     {PLACE_LIST,  "Alt-E",         REQ_LIST_RENAME,     "list.rename",      "rename it"},
     {PLACE_LIST,  "Alt-X",         REQ_LIST_EXPORT,     "list.export",      "export it as Markdown"},

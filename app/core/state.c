@@ -55,6 +55,7 @@ void state_deinit(struct app_state *s) {
     ox_free(s->tree);
     ox_free(s->picker.row);
     ox_free(s->picker.shown);
+    ox_free(s->picker.hit);
     buf_deinit(&s->find.words);
     buf_deinit(&s->list_filter);
     *s = (struct app_state){0};
@@ -63,6 +64,11 @@ void state_deinit(struct app_state *s) {
 struct chat_node *state_chosen(const struct app_state *s) {
     if (s->sheet.n == 0) return NULL;
     return s->sheet.path[s->chosen < s->sheet.n ? s->chosen : s->sheet.n - 1];
+}
+
+const char *state_search_words(const struct app_state *s) {
+    const struct buf *f = &s->picker.filter;
+    return !s->picker.renaming && f->n > 0 && f->p[0] == '/' ? f->p + 1 : NULL;
 }
 
 void state_notice(struct app_state *s, bool stays, const char *fmt, ...) {

@@ -50,8 +50,12 @@ struct picker {
     size_t chosen, top; /* in shown */
     struct buf filter;
     int64_t preview_id;
-    struct buf preview; /* last answer of preview_id */
-    bool renaming;      /* the filter line holds a new title */
+    struct buf preview;     /* last answer of preview_id */
+    int64_t keep_id;        /* row to stand on again when it comes; 0: none */
+    bool renaming;          /* the filter line holds a new title */
+    struct search_hit *hit; /* a filter that begins with / searches all texts: what it found, */
+    size_t n_hits, cap_hits;
+    bool is_searching; /* .. or will find */
 };
 
 struct doc_pane {
@@ -163,6 +167,8 @@ void state_deinit(struct app_state *s);
 
 /* The message that e, f, r, y mean; NULL if there is none. */
 struct chat_node *state_chosen(const struct app_state *s);
+/* The words of a search in all texts, in the filter line of the list; NULL: it filters titles. */
+const char *state_search_words(const struct app_state *s);
 /* A line for the status row, for NOTICE_SECONDS or until replaced. */
 void state_notice(struct app_state *s, bool stays, const char *fmt, ...) OX_PRINTF(3, 4);
 unsigned state_places(const struct app_state *s); /* for keymap_find */

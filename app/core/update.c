@@ -410,6 +410,7 @@ int update(struct app_state *s, struct event *ev, struct effect_list *fx, ox_err
     case EV_PASTE:
     case EV_EDITED:
     case EV_CHAT:
+    case EV_GOTO:
     case EV_DRAFT:
     case EV_HISTORY:
     case EV_SAVED:
@@ -418,6 +419,7 @@ int update(struct app_state *s, struct event *ev, struct effect_list *fx, ox_err
     case EV_DONE:
     case EV_FAILED: rc = update_chat_event(&u); break;
     case EV_SESSIONS:
+    case EV_HITS:
     case EV_PREVIEW: rc = update_list_event(&u); break;
     case EV_DOC:
     case EV_COUNTED: rc = update_doc_event(&u); break;

@@ -28,6 +28,7 @@ int update_list_event(struct update *u); /* sessions, preview */
 int update_list_mouse(struct update *u);
 int update_doc_key(struct update *u, enum request r, uint32_t key);
 int update_doc_event(struct update *u);
+void update_show_doc_at(struct update *u, int64_t doc, size_t byte);
 void update_doc_wheel(struct update *u, int rows);
 int update_command(struct update *u, const char *line,
                    bool *is_text); /* a slash command, or text */

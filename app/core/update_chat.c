@@ -104,6 +104,38 @@ static void search(struct update *u, int step) {
     state_notice(s, false, "\"%.60s\" is not in this session", words);
 }
 
+/* A place that a search found: the message, on the path that leads to it, or the document. */
+static int go_to(struct update *u) {
+    struct app_state *s = u->s;
+    int rc = 0;
+    s->screen = SCREEN_CHAT;
+    s->overlay = OVERLAY_NONE;
+    buf_cut(&s->find.words, 0);
+    if (u->ev->text) rc = buf_puts(&s->find.words, u->ev->text, u->err);
+    s->find.is_on = s->find.words.n > 0;
+    if (u->ev->id2) {
+        update_show_doc_at(u, u->ev->id2, (size_t)u->ev->number);
+        return rc;
+    }
+    size_t i = 0;
+    while (i < s->sheet.n && s->sheet.path[i]->id != u->ev->id)
+        i++;
+    if (!rc && i == s->sheet.n && chat_find(&s->chat, u->ev->id)) {
+        rc = update_show_leaf(u, chat_leaf_below(&s->chat, u->ev->id));
+        for (i = 0; i < s->sheet.n && s->sheet.path[i]->id != u->ev->id;)
+            i++;
+    }
+    if (rc || i == s->sheet.n) return rc;
+    s->focus = FOCUS_CHAT;
+    show_message(u, i);
+    size_t hit = s->find.is_on ? row_with(&s->sheet, i, 0, 1, buf_str(&s->find.words)) : SIZE_MAX;
+    if (hit == SIZE_MAX || sheet_text_row(hit) < chat_rows(s) / 2) return 0;
+    s->top = (struct sheet_place){i, sheet_text_row(hit)};
+    s->follow = sheet_is_at_end(&s->sheet, s->top, chat_rows(s));
+    if (s->follow) update_show_end(u);
+    return 0;
+}
+
 int update_send_input(struct update *u) {
     struct app_state *s = u->s;
     struct edit *e = &s->input;
@@ -525,6 +557,7 @@ int update_chat_event(struct update *u) {
     case EV_PASTE: return take_paste(u);
     case EV_EDITED: return edit_set(&s->input, u->ev->text, u->ev->n, u->err);
     case EV_CHAT: return take_chat(u);
+    case EV_GOTO: return go_to(u);
     case EV_DRAFT: {
         if (!edit_is_empty(&s->input)) return 0;
         int rc = edit_paste(&s->input, u->ev->text, u->ev->n, u->err);

@@ -20,6 +20,19 @@ void update_doc_wheel(struct update *u, int rows) {
     scroll_to(u->s, (long)u->s->docs.top + rows);
 }
 
+void update_show_doc_at(struct update *u, int64_t doc, size_t byte) {
+    struct app_state *s = u->s;
+    size_t i = 0;
+    while (i < s->n_docs && s->doc[i].d.id != doc)
+        i++;
+    if (i == s->n_docs) return;
+    s->docs.is_open = true;
+    s->docs.was_closed = false;
+    s->docs.doc = i;
+    s->focus = FOCUS_DOC;
+    scroll_to(s, (long)sheet_line_of(&s->sheet_doc[i], byte) - 1 - pane_rows(s) / 3);
+}
+
 static size_t count_cites(struct app_state *s) {
     struct cite c;
     size_t n = 0;

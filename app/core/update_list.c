@@ -24,13 +24,27 @@ static int filter_rows(struct update *u) {
     for (size_t i = 0; i < p->n; i++)
         if (matches(p->row[i].title, words) || strncmp(p->row[i].uid, words, strlen(words)) == 0)
             p->shown[p->n_shown++] = i;
-    if (p->chosen >= p->n_shown) p->chosen = p->n_shown > 0 ? p->n_shown - 1 : 0;
+    if (p->chosen >= p->n_shown && !state_search_words(u->s))
+        p->chosen = p->n_shown > 0 ? p->n_shown - 1 : 0;
     return 0;
 }
 
 static const struct session_row *chosen_row(const struct app_state *s) {
     const struct picker *p = &s->picker;
-    return p->chosen < p->n_shown ? &p->row[p->shown[p->chosen]] : NULL;
+    return p->chosen < p->n_shown && !state_search_words(s) ? &p->row[p->shown[p->chosen]] : NULL;
+}
+
+static int want_hits(struct update *u) {
+    struct picker *p = &u->s->picker;
+    const char *words = state_search_words(u->s);
+    p->n_hits = 0;
+    p->is_searching = words && words[strspn(words, " ")];
+    return p->is_searching ? update_fx(u, FX_SEARCH, 0, 0, words) : 0;
+}
+
+/* Rows of the list: conversations, or what a search found. */
+static size_t n_listed(const struct app_state *s) {
+    return state_search_words(s) ? s->picker.n_hits : s->picker.n_shown;
 }
 
 static int want_preview(struct update *u) {
@@ -64,8 +78,20 @@ static void ask(struct app_state *s, enum effect_kind then, int64_t id, const ch
     s->ask.words[text_valid(s->ask.words, strlen(s->ask.words))] = 0;
 }
 
+static int open_hit(struct update *u) {
+    struct app_state *s = u->s;
+    const struct picker *p = &s->picker;
+    if (p->chosen >= p->n_hits) return 0;
+    if (state_is_busy(s) && p->hit[p->chosen].chat != s->chat_id) {
+        state_notice(s, false, "an answer is being written; Esc stops it first");
+        return 0;
+    }
+    return update_fx(u, FX_JUMP, (int64_t)p->chosen, 0, NULL);
+}
+
 static int open_row(struct update *u) {
     struct app_state *s = u->s;
+    if (state_search_words(s)) return open_hit(u);
     const struct session_row *row = chosen_row(s);
     if (!row) return 0;
     if (s->picker.renaming) {
@@ -109,6 +135,24 @@ static int filter_key(struct update *u, enum request r, uint32_t key) {
         rc = text_put(f, (int32_t)key, u->err);
     if (!u->s->picker.renaming) u->s->picker.chosen = u->s->picker.top = 0;
     if (!rc) rc = filter_rows(u);
+    if (!rc) rc = want_hits(u);
+    return rc ? rc : want_preview(u);
+}
+
+/* Titles, or all texts: the words stay. */
+static int toggle_search(struct update *u) {
+    struct picker *p = &u->s->picker;
+    struct buf words = {0};
+    if (p->renaming) return 0;
+    const char *now = state_search_words(u->s);
+    int rc = now ? buf_puts(&words, now, u->err)
+                 : buf_printf(&words, u->err, "/%s", buf_str(&p->filter));
+    buf_cut(&p->filter, 0);
+    if (!rc) rc = buf_puts(&p->filter, buf_str(&words), u->err);
+    buf_deinit(&words);
+    p->chosen = p->top = 0;
+    if (!rc) rc = filter_rows(u);
+    if (!rc) rc = want_hits(u);
     return rc ? rc : want_preview(u);
 }
 
@@ -117,17 +161,20 @@ static int sessions_key(struct update *u, enum request r, uint32_t key) {
     struct picker *p = &s->picker;
     const struct session_row *row = chosen_row(s);
     long page = (long)list_rows(s);
+    size_t n = n_listed(s);
+    p->keep_id = 0;
     switch ((int)r) {
     case REQ_NONE:
     case REQ_BACKSPACE:
     case REQ_KILL_START: return filter_key(u, r, key);
+    case REQ_LIST_SEARCH: return toggle_search(u);
     case REQ_OPEN: return open_row(u);
-    case REQ_UP: p->chosen = stepped(p->chosen, -1, p->n_shown); break;
-    case REQ_DOWN: p->chosen = stepped(p->chosen, 1, p->n_shown); break;
-    case REQ_PAGE_UP: p->chosen = stepped(p->chosen, -page, p->n_shown); break;
-    case REQ_PAGE_DOWN: p->chosen = stepped(p->chosen, page, p->n_shown); break;
+    case REQ_UP: p->chosen = stepped(p->chosen, -1, n); break;
+    case REQ_DOWN: p->chosen = stepped(p->chosen, 1, n); break;
+    case REQ_PAGE_UP: p->chosen = stepped(p->chosen, -page, n); break;
+    case REQ_PAGE_DOWN: p->chosen = stepped(p->chosen, page, n); break;
     case REQ_TOP: p->chosen = 0; break;
-    case REQ_BOTTOM: p->chosen = stepped(0, (long)p->n_shown, p->n_shown); break;
+    case REQ_BOTTOM: p->chosen = stepped(0, (long)n, n); break;
     case REQ_LIST_FORK: return row ? update_fx(u, FX_FORK, row->id, 0, NULL) : 0;
     case REQ_LIST_RENAME: return begin_rename(u);
     case REQ_LIST_EXPORT: return row ? update_fx(u, FX_EXPORT, row->id, 0, NULL) : 0;
@@ -141,25 +188,51 @@ static int sessions_key(struct update *u, enum request r, uint32_t key) {
     return want_preview(u);
 }
 
+static bool has_row(const struct picker *p, int64_t id) {
+    for (size_t i = 0; i < p->n; i++)
+        if (p->row[i].id == id) return true;
+    return false;
+}
+
+/* The list comes in slices; what moved up meanwhile may come twice. */
 static int take_sessions(struct update *u) {
     struct picker *p = &u->s->picker;
-    int64_t chosen = chosen_row(u->s) ? chosen_row(u->s)->id : 0;
-    int rc = ox_grow(&p->row, &p->cap, u->ev->n, sizeof *p->row, u->err);
+    const struct session_row *row = chosen_row(u->s);
+    if (!u->ev->flag) {
+        if (row) p->keep_id = row->id;
+        p->n = 0;
+        p->preview_id = 0;
+    }
+    int rc = ox_grow(&p->row, &p->cap, p->n + u->ev->n, sizeof *p->row, u->err);
     if (rc) return rc;
-    if (u->ev->n > 0) memcpy(p->row, u->ev->rows, u->ev->n * sizeof *p->row);
-    p->n = u->ev->n;
+    for (size_t i = 0; i < u->ev->n; i++)
+        if (!u->ev->flag || !has_row(p, u->ev->rows[i].id)) p->row[p->n++] = u->ev->rows[i];
+    if (state_search_words(u->s)) return filter_rows(u);
     rc = filter_rows(u);
-    for (size_t i = 0; i < p->n_shown; i++)
-        if (p->row[p->shown[i]].id == chosen) p->chosen = i;
+    for (size_t i = 0; i < p->n_shown && p->keep_id; i++)
+        if (p->row[p->shown[i]].id == p->keep_id) p->chosen = i, p->keep_id = 0;
     keep_in_view(p->chosen, &p->top, list_rows(u->s));
-    p->preview_id = 0;
     return rc ? rc : want_preview(u);
+}
+
+static int take_hits(struct update *u) {
+    struct picker *p = &u->s->picker;
+    const char *words = state_search_words(u->s);
+    if (!words || strcmp(words, u->ev->text) != 0) return 0; /* typed on meanwhile */
+    int rc = ox_grow(&p->hit, &p->cap_hits, u->ev->n, sizeof *p->hit, u->err);
+    if (rc) return rc;
+    if (u->ev->n > 0) memcpy(p->hit, u->ev->hits, u->ev->n * sizeof *p->hit);
+    p->n_hits = u->ev->n;
+    p->is_searching = false;
+    p->chosen = p->top = 0;
+    return 0;
 }
 
 int update_list_event(struct update *u) {
     struct picker *p = &u->s->picker;
     switch ((int)u->ev->kind) {
     case EV_SESSIONS: return take_sessions(u);
+    case EV_HITS: return take_hits(u);
     case EV_PREVIEW:
         p->preview_id = u->ev->id;
         buf_cut(&p->preview, 0);
@@ -319,7 +392,7 @@ int update_list_mouse(struct update *u) {
         return 0;
     }
     size_t at = s->picker.top + (size_t)row;
-    if (at >= s->picker.n_shown) return 0;
+    if (at >= n_listed(s)) return 0;
     if (at == s->picker.chosen) return open_row(u); /* a second click opens */
     s->picker.chosen = at;
     return want_preview(u);

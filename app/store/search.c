@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { DEFAULT_HITS = 50, SNIPPET_BEFORE = 40, SNIPPET_BYTES = 120 };
+enum { DEFAULT_HITS = 50, SNIPPET_BEFORE = 40, SNIPPET_BYTES = 120, PREFIX_BYTES = 2 };
 
 /* ---- query -------------------------------------------------------------- */
 
@@ -44,13 +44,17 @@ static int write_query(const struct store_search *how, struct buf *out, ox_err *
     if (text_valid(p, strlen(p)) != strlen(p))
         return ox_err_set(err, OX_EUSAGE, "words to search for must be UTF-8 text");
     if (how->is_fts) return buf_puts(out, p, err);
+    size_t last = 0; /* bytes of the last word, if it is not finished */
     while (!rc && *p) {
         p += strspn(p, " \t\r\n");
         bool is_phrase = *p == '"' && strchr(p + 1, '"');
         size_t n = is_phrase ? strcspn(++p, "\"") : strcspn(p, " \t\r\n");
         rc = add_term(out, p, n, err);
         p += n + is_phrase;
+        last = is_phrase || *p ? 0 : n;
     }
+    /* One letter would match everything, at the price of ranking it. */
+    if (!rc && how->is_typed && last >= PREFIX_BYTES && out->n) rc = buf_puts(out, "*", err);
     if (!rc && !out->n) rc = ox_err_set(err, OX_EUSAGE, "no word to search for");
     return rc;
 }
@@ -147,6 +151,7 @@ struct asked {
     store *st;
     const char *query;
     size_t limit;
+    bool is_typed;
     int (*each)(void *user, const struct store_hit *hit);
     void *user;
 };
@@ -175,13 +180,20 @@ static int find_chat_of(store *st, struct store_hit *hit, char title[256], ox_er
     return query_end(&q, err);
 }
 
+#define SQL_CHATS                                                                                  \
+    "SELECT m.id, m.text FROM message_fts f JOIN message m ON m.id = f.rowid WHERE message_fts "   \
+    "MATCH :query ORDER BY "
+#define SQL_DOCS                                                                                   \
+    "SELECT c.id, c.text, c.byte_start, c.line_start, c.page, d.id, d.uid, d.name FROM doc_fts f " \
+    "JOIN doc_chunk c ON c.id = f.rowid JOIN document d ON d.id = c.doc_id WHERE doc_fts MATCH "   \
+    ":query AND d.ready = 1 ORDER BY "
+
 static int search_chats(const struct asked *a, ox_err *err) {
     struct buf snippet = {0};
     char title[256];
     int rc = 0;
-    struct query q =
-        db_query(a->st->db, "SELECT m.id, m.text FROM message_fts f JOIN message m ON m.id = "
-                            "f.rowid WHERE message_fts MATCH :query ORDER BY f.rank LIMIT :n");
+    struct query q = db_query(a->st->db, a->is_typed ? SQL_CHATS "f.rowid DESC LIMIT :n"
+                                                     : SQL_CHATS "f.rank LIMIT :n");
     query_str(&q, ":query", a->query);
     query_i64(&q, ":n", (int64_t)a->limit);
     while (!rc && query_row(&q)) {
@@ -202,11 +214,8 @@ static int search_chats(const struct asked *a, ox_err *err) {
 static int search_docs(const struct asked *a, ox_err *err) {
     struct buf snippet = {0};
     int rc = 0;
-    struct query q = db_query(
-        a->st->db,
-        "SELECT c.id, c.text, c.byte_start, c.line_start, c.page, d.id, d.uid, d.name FROM "
-        "doc_fts f JOIN doc_chunk c ON c.id = f.rowid JOIN document d ON d.id = c.doc_id WHERE "
-        "doc_fts MATCH :query AND d.ready = 1 ORDER BY f.rank LIMIT :n");
+    struct query q = db_query(a->st->db, a->is_typed ? SQL_DOCS "f.rowid DESC LIMIT :n"
+                                                     : SQL_DOCS "f.rank LIMIT :n");
     query_str(&q, ":query", a->query);
     query_i64(&q, ":n", (int64_t)a->limit);
     while (!rc && query_row(&q)) {
@@ -252,7 +261,8 @@ int store_search(store *st, const struct store_search *how,
     struct buf query = {0};
     int rc = write_query(how, &query, err);
     if (rc) goto out;
-    struct asked a = {st, buf_str(&query), how->limit ? how->limit : DEFAULT_HITS, each, user};
+    struct asked a = {
+        st, buf_str(&query), how->limit ? how->limit : DEFAULT_HITS, how->is_typed, each, user};
     /* `heading : word` is only syntax for documents. */
     if (how->in != STORE_IN_DOCS) rc = check_query(st, a.query, err);
     if (!rc && how->in != STORE_IN_DOCS) rc = search_chats(&a, err);
@@ -260,6 +270,22 @@ int store_search(store *st, const struct store_search *how,
 out:
     buf_deinit(&query);
     return rc ? ox_err_wrap(err, rc, "search") : 0;
+}
+
+int store_search_doc_chat(store *st, int64_t doc, int64_t *chat, int64_t *message, ox_err *err) {
+    struct store_hit hit = {0};
+    char title[256];
+    struct query q =
+        db_query(st->db, "SELECT coalesce(max(message_id), 0) FROM attachment WHERE doc_id = :doc");
+    query_i64(&q, ":doc", doc);
+    int rc = query_one(&q, &hit.message, err);
+    if (!rc && hit.message) rc = find_chat_of(st, &hit, title, err);
+    if (!rc && !hit.chat)
+        rc = ox_err_set(err, OX_ENOTFOUND, "no session uses document %lld", (long long)doc);
+    if (rc) return rc;
+    *chat = hit.chat;
+    *message = hit.message;
+    return 0;
 }
 
 /* ---- filling again ------------------------------------------------------ */

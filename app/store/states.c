@@ -342,32 +342,31 @@ int states_list(states *s, int (*each)(void *user, const struct states_row *row)
     return rc ? rc : end;
 }
 
-int states_of_chat(states *s, const char *chat_uid, uint64_t *n_tokens, uint64_t *bytes,
-                   bool *pinned, ox_err *err) {
-    *n_tokens = *bytes = 0;
-    *pinned = false;
-    if (!s->db) return 0;
+/* The tip of the leaf is the exact state, also in a fork, which shares the message; records of
+ * other branches of the conversation may be longer than this path, so those are left out. */
+int states_saved(states *s, const struct states_want *want, struct states_saved *out, ox_err *err) {
+    *out = (struct states_saved){.word = "none"};
+    if (!s || !s->db) return 0;
     struct query q = db_query(
         s->db,
-        "WITH mine(id) AS (SELECT s.id FROM member m JOIN snapshot s ON s.id = m.snapshot_id WHERE "
-        "m.session_uid = :uid AND (:space = 0 OR s.space_id = :space)), up(id, parent, blob) AS "
-        "(SELECT p.id, p.parent_id, p.blob_id FROM mine JOIN snapshot s ON s.id = mine.id JOIN "
-        "page p "
-        "ON p.id = s.page_id UNION SELECT p.id, p.parent_id, p.blob_id FROM page p JOIN up ON p.id "
-        "= "
-        "up.parent) SELECT coalesce(max(s.n_tokens), 0), coalesce(max(s.pinned), 0), (SELECT "
-        "coalesce(sum(bytes), 0) FROM blob WHERE id IN (SELECT blob FROM up UNION SELECT "
-        "state_blob_id FROM snapshot WHERE id IN (SELECT id FROM mine) UNION SELECT tail_blob_id "
-        "FROM "
-        "snapshot WHERE id IN (SELECT id FROM mine))) FROM snapshot s WHERE s.id IN (SELECT id "
-        "FROM "
-        "mine)");
-    query_str(&q, ":uid", chat_uid);
+        "SELECT s.n_tokens, s.load_us, p.us_per_token, s.pinned, 1 AS whole FROM tip t JOIN "
+        "snapshot s ON s.id = t.snapshot_id JOIN space p ON p.id = s.space_id WHERE t.db_uid = :db "
+        "AND t.message_id = :leaf AND t.moment = 1 AND (:space = 0 OR s.space_id = :space) "
+        "UNION ALL SELECT s.n_tokens, s.load_us, p.us_per_token, s.pinned, 0 FROM member m JOIN "
+        "snapshot s ON s.id = m.snapshot_id JOIN space p ON p.id = s.space_id WHERE m.session_uid "
+        "= :uid AND (:space = 0 OR s.space_id = :space) AND (:n = 0 OR s.n_tokens <= :n) ORDER BY "
+        "whole DESC, 1 DESC LIMIT 1");
+    query_str(&q, ":db", want->db_uid);
+    query_i64(&q, ":leaf", want->leaf);
+    query_str(&q, ":uid", want->chat_uid);
+    query_i64(&q, ":n", (int64_t)want->n_tokens);
     query_i64(&q, ":space", s->space_id);
     if (query_row(&q)) {
-        *n_tokens = (uint64_t)query_col_i64(&q, 0);
-        *pinned = query_col_i64(&q, 1) != 0;
-        *bytes = (uint64_t)query_col_i64(&q, 2);
+        out->n_tokens = (uint64_t)query_col_i64(&q, 0);
+        out->load_s = (double)query_col_i64(&q, 1) / 1e6;
+        out->us_per_token = (double)query_col_i64(&q, 2);
+        out->pinned = query_col_i64(&q, 3) != 0;
+        out->word = query_col_i64(&q, 4) ? "saved" : "part";
     }
     return query_end(&q, err);
 }

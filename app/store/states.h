@@ -82,10 +82,20 @@ struct states_row { /* one snapshot */
 };
 int states_list(states *s, int (*each)(void *user, const struct states_row *row), void *user,
                 ox_err *err);
-/* Longest saved record of a conversation in the space in use (any space if none is): 0 tokens if
- * none. */
-int states_of_chat(states *s, const char *chat_uid, uint64_t *n_tokens, uint64_t *bytes,
-                   bool *pinned, ox_err *err);
+/* What going on with a conversation costs; for lists, so a look-up and no more. */
+struct states_want {
+    const char *db_uid, *chat_uid;
+    int64_t leaf;    /* last message of the path on screen */
+    size_t n_tokens; /* of that path; 0: not known */
+};
+struct states_saved {
+    const char *word;  /* "saved": the end of the path; "part": something before it; "none" */
+    uint64_t n_tokens; /* where it goes on; never behind the end of the path */
+    bool pinned;
+    double load_s, us_per_token; /* to load that, as measured or estimated; to read what is left */
+};
+/* In the space in use (any space if none is). */
+int states_saved(states *s, const struct states_want *want, struct states_saved *out, ox_err *err);
 /* A conversation's records, or one record by its number (text "#12"). OX_ENOTFOUND. */
 int states_pin(states *s, const char *what, bool pinned, ox_err *err);
 /* Evicts down to `bytes`; *freed in bytes. */

@@ -40,9 +40,12 @@ static const struct hint in_doc[] = {
     {PLACE_DOC, REQ_COPY, "copy"}, {PLACE_ANY, REQ_DOC_PANE, "hide"}, {PLACE_ANY, REQ_HELP, "help"},
 };
 static const struct hint sessions[] = {
-    {PLACE_LIST, REQ_OPEN, "open"}, {PLACE_LIST, REQ_LIST_FORK, "fork"}, {PLACE_LIST, REQ_LIST_RENAME, "rename"},
-    {PLACE_LIST, REQ_LIST_EXPORT, "export"}, {PLACE_LIST, REQ_LIST_DELETE, "delete"}, {PLACE_LIST, REQ_LIST_PIN, "pin"},
-    {PLACE_ANY, REQ_BACK, "back"},
+    {PLACE_LIST, REQ_OPEN, "open"}, {PLACE_LIST, REQ_LIST_SEARCH, "search"}, {PLACE_LIST, REQ_LIST_RENAME, "rename"},
+    {PLACE_LIST, REQ_LIST_DELETE, "delete"}, {PLACE_ANY, REQ_BACK, "back"}, {PLACE_LIST, REQ_LIST_FORK, "fork"},
+    {PLACE_LIST, REQ_LIST_EXPORT, "export"}, {PLACE_LIST, REQ_LIST_PIN, "pin"},
+};
+static const struct hint found[] = {
+    {PLACE_LIST, REQ_OPEN, "go there"}, {PLACE_LIST, REQ_LIST_SEARCH, "titles"}, {PLACE_ANY, REQ_BACK, "back"},
 };
 static const struct hint listing[] = {
     {PLACE_LIST, REQ_OPEN, "take it"}, {PLACE_ANY, REQ_BACK, "back"},
@@ -56,6 +59,7 @@ static const struct hint *pick(const struct app_state *s, size_t *n) {
 #define USE(list) (*n = sizeof list / sizeof list[0], list)
     if (s->overlay == OVERLAY_PALETTE || s->overlay == OVERLAY_TREE) return USE(listing);
     if (s->overlay == OVERLAY_HELP) return USE(pages);
+    if (s->screen == SCREEN_SESSIONS && state_search_words(s)) return USE(found);
     if (s->screen == SCREEN_SESSIONS) return USE(sessions);
     if (s->focus == FOCUS_CHAT) return USE(reading);
     if (s->focus == FOCUS_DOC) return USE(in_doc);

@@ -135,6 +135,15 @@ static void look_around(const char *path) {
              &err);
         printf("| search `%s`, %d shown | %.1f ms |\n", words[i], hits, (now() - from) * 1e3);
     }
+    static const char *const typed[] = {"wo", "quarter ni", "the"};
+    for (int i = 0; i < 3; i++) { /* as the list of sessions asks while they are typed */
+        int hits = 0;
+        const struct store_search how = {.words = typed[i], .is_typed = true, .limit = 20};
+        from = now();
+        must(store_search(st, &how, count_hit, &hits, &err), &err);
+        printf("| search while `%s` is typed, %d shown | %.1f ms |\n", typed[i], hits,
+               (now() - from) * 1e3);
+    }
 }
 
 static void read_in(void) {

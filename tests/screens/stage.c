@@ -190,13 +190,14 @@ void stage_sessions(struct stage *st) {
         int64_t back_s;
         size_t turns, tokens;
         bool pinned;
+        size_t saved;
     } rows[] = {
-        {"3f2a", "Harbour log 1911", "saved", 0, 7, 41233, false},
-        {"b710", "Harbour dues: draft letter", "saved", 86400, 12, 18003, false},
-        {"0c4e", "Harbour act, second reading", "part", 13 * 86400, 3, 63900, false},
-        {"91d3", "Who built the harbour wall?", "none", 22 * 86400, 22, 9400, false},
-        {"a02c", "Glossary for the harbour museum", "saved", 84 * 86400, 41, 30500, true},
-        {"77aa", "Bread with rye", "saved", 100 * 86400, 1, 210, false},
+        {"3f2a", "Harbour log 1911", "saved", 0, 7, 41233, false, 41233},
+        {"b710", "Harbour dues: draft letter", "saved", 86400, 12, 18003, false, 18003},
+        {"0c4e", "Harbour act, second reading", "part", 13 * 86400, 3, 63900, false, 40960},
+        {"91d3", "Who built the harbour wall?", "none", 22 * 86400, 22, 9400, false, 0},
+        {"a02c", "Glossary for the harbour museum", "saved", 84 * 86400, 41, 30500, true, 30500},
+        {"77aa", "Bread with rye", "saved", 100 * 86400, 1, 210, false, 210},
     };
     struct session_row list[6] = {{0}};
     for (size_t i = 0; i < 6; i++) {
@@ -207,7 +208,10 @@ void stage_sessions(struct stage *st) {
                                  .n_tokens = rows[i].tokens,
                                  .n_branches = 2,
                                  .n_docs = 1,
-                                 .is_pinned = rows[i].pinned};
+                                 .is_pinned = rows[i].pinned,
+                                 .n_saved = rows[i].saved,
+                                 .load_s = 0.4,
+                                 .us_per_token = 500};
         snprintf(list[i].uid, sizeof list[i].uid, "%s000000000000", rows[i].uid);
         snprintf(list[i].title, sizeof list[i].title, "%s", rows[i].title);
         snprintf(list[i].state, sizeof list[i].state, "%s", rows[i].state);
@@ -217,6 +221,30 @@ void stage_sessions(struct stage *st) {
     const char *last =
         "Two lights failed in the night of 9 November: the North Mole and the Skerry.";
     stage_event(st, (struct event){.kind = EV_PREVIEW, .id = 1, .text = last, .n = strlen(last)});
+}
+
+void stage_hits(struct stage *st) {
+    static const struct search_hit hits[] = {
+        {.chat = 1,
+         .message = 2,
+         .uid = "3f2a000000000000",
+         .title = "Harbour log 1911",
+         .turn = 4,
+         .snippet = "...the [harbour] master wrote that the lamp was out at a quarter to nine..."},
+        {.chat = 2,
+         .message = 9,
+         .uid = "b710000000000000",
+         .title = "Harbour dues: draft letter",
+         .turn = 1,
+         .snippet = "What does the [harbour] take from small boats?"},
+        {.doc = 1,
+         .uid = "d7c1000000000000",
+         .title = "harbour-log.txt",
+         .line = 412,
+         .from = 9,
+         .snippet = "Entry 412 of the [harbour] log."},
+    };
+    stage_event(st, (struct event){.kind = EV_HITS, .text = "harbour", .hits = hits, .n = 3});
 }
 
 void stage_answer(struct stage *st, const char *text) {

@@ -32,6 +32,7 @@ const struct effect *stage_effect(const struct stage *st,
 void stage_harbour_doc(struct stage *st);
 void stage_harbour_chat(struct stage *st); /* a document, an answer with citations */
 void stage_sessions(struct stage *st);
+void stage_hits(struct stage *st); /* of the words "harbour", if they are still in the filter */
 void stage_answer(struct stage *st, const char *text); /* EV_TEXT */
 
 #endif

@@ -50,6 +50,13 @@ static void play_sessions(struct stage *st) {
     stage_keys(st, "'harb'");
 }
 
+static void play_hits(struct stage *st) {
+    stage_sessions(st);
+    stage_keys(st, "'/harbour'");
+    stage_hits(st);
+    stage_keys(st, "Down");
+}
+
 static void play_help(struct stage *st) {
     stage_keys(st, "F1");
 }
@@ -103,6 +110,7 @@ static void test_screens__sizes(void **state) {
     at_all_sizes("stream", play_stream);
     at_all_sizes("reading", play_reading);
     at_all_sizes("sessions", play_sessions);
+    at_all_sizes("hits", play_hits);
     at_all_sizes("help", play_help);
     at_all_sizes("palette", play_palette);
     at_all_sizes("cites", play_cites);
@@ -235,10 +243,75 @@ static void test_screens__hostile_text_is_shown_not_sent(void **state) {
     stage_close(&st);
 }
 
+/* The list may come in slices; the row a person stands on is found again, and nothing comes twice.
+ */
+static void test_screens__sessions_in_slices(void **state) {
+    struct stage st;
+    struct session_row row[3] = {{.id = 1, .uid = "1111", .title = "one"},
+                                 {.id = 2, .uid = "2222", .title = "two"},
+                                 {.id = 3, .uid = "3333", .title = "three"}};
+    stage_open(&st, 80, 24);
+    stage_keys(&st, "Ctrl-S");
+    stage_event(&st, (struct event){.kind = EV_SESSIONS, .rows = row, .n = 2});
+    stage_event(&st, (struct event){.kind = EV_SESSIONS, .rows = row + 1, .n = 2, .flag = true});
+    assert_int_equal(st.s.picker.n_shown, 3);
+    stage_keys(&st, "End");
+    stage_event(&st, (struct event){.kind = EV_SESSIONS, .rows = row, .n = 2});
+    stage_event(&st, (struct event){.kind = EV_SESSIONS, .rows = row + 2, .n = 1, .flag = true});
+    assert_int_equal(st.s.picker.row[st.s.picker.shown[st.s.picker.chosen]].id, 3);
+    stage_close(&st);
+}
+
+/* A filter that begins with / asks for all texts; late answers to other words are not shown; Enter
+ * jumps. */
+static void test_screens__search_in_all_texts(void **state) {
+    struct stage st;
+    stage_open(&st, 80, 24);
+    stage_sessions(&st);
+    stage_keys(&st, "'harbour' Ctrl-F");
+    assert_string_equal(stage_effect(&st, FX_SEARCH)->text, "harbour");
+    stage_keys(&st, "'s'");
+    stage_hits(&st);
+    assert_int_equal(st.s.picker.n_hits, 0);
+    assert_true(stage_has(&st, "searching"));
+    stage_keys(&st, "Backspace");
+    stage_hits(&st);
+    assert_int_equal(st.s.picker.n_hits, 3);
+    stage_keys(&st, "Down Down Enter");
+    assert_int_equal(stage_effect(&st, FX_JUMP)->id, 2);
+    stage_keys(&st, "Ctrl-F"); /* titles again, with the words */
+    assert_true(stage_has(&st, "Sessions | 5 of 6"));
+    stage_keys(&st, "Esc");
+    assert_true(stage_has(&st, "Sessions | 6 of 6"));
+    stage_close(&st);
+}
+
+/* Where a search found something: on another branch, in an answer, in a document. */
+static void test_screens__goes_to_hits(void **state) {
+    struct stage st;
+    stage_open(&st, 110, 30);
+    stage_harbour_chat(&st);
+    stage_keys(&st, "Tab r");
+    stage_answer(&st, "Another answer.");
+    stage_event(&st, (struct event){.kind = EV_DONE, .end = CHAT_DONE});
+    stage_event(&st, (struct event){.kind = EV_GOTO, .id = 2, .text = "Skerry"});
+    assert_int_equal(st.s.chat.leaf, 2);
+    assert_int_equal(st.s.focus, FOCUS_CHAT);
+    assert_int_equal(st.s.sheet.path[st.s.chosen]->id, 2);
+    assert_true(st.s.find.is_on);
+    stage_event(&st, (struct event){.kind = EV_GOTO, .id2 = 1, .number = st.s.doc[0].line[411]});
+    assert_int_equal(st.s.focus, FOCUS_DOC);
+    assert_true(stage_has(&st, " 412 "));
+    stage_close(&st);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_screens__sizes),
         cmocka_unit_test(test_screens__any_size),
+        cmocka_unit_test(test_screens__sessions_in_slices),
+        cmocka_unit_test(test_screens__search_in_all_texts),
+        cmocka_unit_test(test_screens__goes_to_hits),
         cmocka_unit_test(test_screens__top_line_stays_on_resize),
         cmocka_unit_test(test_screens__follow_mode),
         cmocka_unit_test(test_screens__choice_at_the_limit),

@@ -126,6 +126,51 @@ static void test_search__raw_syntax_and_its_errors(void **state) {
     store_close(st);
 }
 
+/* While somebody types, the last word counts as the beginning of one, from two letters on. */
+static void test_search__typed_words_are_beginnings(void **state) {
+    static const struct {
+        const char *words;
+        size_t n;
+    } cases[] = {{"lam", 1},     {"l", 0},       {"lam ", 0},    {"lamp ", 1},
+                 {"\"lam\"", 0}, {"the lam", 1}, {"lam the", 0}, {"qua", 1}};
+    store *st = store_at(":memory:");
+    int64_t chat = 0;
+    use_model(st, 1);
+    OK(store_chat_new(st, "t", &chat, err));
+    turn(st, chat, 0, "nothing", "the lamp was out at a quarter to nine");
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct hits h = {0};
+        const struct store_search how = {.words = cases[i].words, .is_typed = true};
+        OK(store_search(st, &how, collect_hit, &h, err));
+        if (h.n != cases[i].n)
+            fail_msg("\"%s\": %zu hits, expected %zu", cases[i].words, h.n, cases[i].n);
+    }
+    store_close(st);
+}
+
+static void test_search__finds_who_uses_a_document(void **state) {
+    store *st = store_at(":memory:");
+    struct store_doc d = {.name = "log.txt", .text = "the lamp\n", .n_bytes = 9};
+    int64_t id = 0, chat = 0, used = 0, message = 0, asked = 0;
+    bool ready = false;
+    use_model(st, 1);
+    OK(store_doc_add(st, &d, &id, err));
+    while (!ready)
+        OK(store_doc_step(st, id, &ready, NULL, err));
+    assert_int_equal(store_search_doc_chat(st, id, &used, &message, NULL), OX_ENOTFOUND);
+    OK(store_chat_new(st, "t", &chat, err));
+    OK(store_chat_lock(st, chat, err));
+    struct chat_doc part = {.doc = id, .name = "log.txt", .to = 9};
+    struct chat_node q = {.role = OX_ROLE_USER, .end = CHAT_DONE, .text = "q", .n_bytes = 1};
+    q.docs = &part;
+    q.n_docs = 1;
+    OK(store_msg_add(st, chat, &q, &asked, err));
+    OK(store_search_doc_chat(st, id, &used, &message, err));
+    assert_int_equal(used, chat);
+    assert_int_equal(message, asked);
+    store_close(st);
+}
+
 static void test_search__deleted_and_refilled(void **state) {
     store *st = store_at(":memory:");
     int64_t keep = 0, gone = 0;
@@ -149,6 +194,8 @@ int main(void) {
         cmocka_unit_test(test_search__hit_names_turn_and_place),
         cmocka_unit_test(test_search__documents_by_line),
         cmocka_unit_test(test_search__raw_syntax_and_its_errors),
+        cmocka_unit_test(test_search__typed_words_are_beginnings),
+        cmocka_unit_test(test_search__finds_who_uses_a_document),
         cmocka_unit_test(test_search__deleted_and_refilled),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -96,6 +96,43 @@ static void test_states__own_state_comes_first(void **state) {
     assert_int_equal(find(&C, tok, 1000).n, 0);
 }
 
+/* What the list of conversations says: the exact end, something before it, nothing; never more than
+ * the path has, and nothing of another model. */
+static void test_states__what_a_resume_costs(void **state) {
+    cache_tip(&C, "00000000000000aa", 0, 0, 41);
+    save(&C, tok, 512, OX_WHY_GRID);
+    save(&C, tok, 600, OX_WHY_TURN);
+    static const struct {
+        const char *chat;
+        int64_t leaf;
+        size_t n_tokens, n_saved;
+        const char *word;
+    } cases[] = {
+        {"00000000000000aa", 41, 600, 600, "saved"},
+        {"00000000000000bb", 41, 600, 600, "saved"}, /* a fork shares the message */
+        {"00000000000000aa", 43, 900, 600, "part"},
+        {"00000000000000aa", 43, 550, 512, "part"}, /* 600 belongs to another branch */
+        {"00000000000000aa", 43, 0, 600, "part"},
+        {"00000000000000aa", 43, 100, 0, "none"},
+        {"00000000000000bb", 43, 900, 0, "none"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const struct states_want want = {"00000000000000db", cases[i].chat, cases[i].leaf,
+                                         cases[i].n_tokens};
+        struct states_saved got;
+        OK(states_saved(C.s, &want, &got, err));
+        if (strcmp(got.word, cases[i].word) != 0 || got.n_tokens != cases[i].n_saved)
+            fail_msg("case %zu: %s at %llu", i, got.word, (unsigned long long)got.n_tokens);
+    }
+    cache_use(&C, 2);
+    const struct states_want want = {"00000000000000db", "00000000000000aa", 41, 600};
+    struct states_saved got;
+    OK(states_saved(C.s, &want, &got, err));
+    assert_string_equal(got.word, "none");
+    OK(states_saved(NULL, &want, &got, err));
+    assert_string_equal(got.word, "none");
+}
+
 /* section 11: the same bytes are never written again. */
 static void test_states__second_run_writes_nothing(void **state) {
     save(&C, tok, 5000, OX_WHY_DOCUMENT);
@@ -601,6 +638,7 @@ int main(void) {
         CASE(test_states__equal_prefix_is_a_hit),
         CASE(test_states__other_space_is_a_miss),
         CASE(test_states__own_state_comes_first),
+        CASE(test_states__what_a_resume_costs),
         CASE(test_states__second_run_writes_nothing),
         CASE(test_states__forks_share_pages),
         CASE(test_states__runs_do_not_mix),

@@ -4,6 +4,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 static _Atomic uint64_t n_calls; /* allocations since the hook was last set */
 static _Atomic uint64_t fail_at; /* 0: never */
@@ -32,12 +33,22 @@ void *ox_alloc(size_t n, size_t size, const char *purpose, ox_err *err) {
     return p;
 }
 
+/* Weights and states are streamed: with pages of 4 KB every page costs a walk of the tables, twice
+ * as long in a virtual machine, and stops the prefetchers of the hardware. */
+enum { LARGE_PAGE = 2 << 20 };
+
 void *ox_alloc64(size_t n, size_t size, const char *purpose, ox_err *err) {
     void *p = NULL;
     if (!is_refused() && (size == 0 || n <= (SIZE_MAX - 64) / size)) {
-        size_t bytes = (n * size + 63) & ~(size_t)63;
-        p = aligned_alloc(64, bytes ? bytes : 64);
-        if (p) memset(p, 0, bytes ? bytes : 64);
+        size_t bytes = (n * size + 63) & ~(size_t)63, align = 64;
+        if (bytes == 0) bytes = 64;
+        if (bytes >= LARGE_PAGE) align = LARGE_PAGE;
+        p = aligned_alloc(align, bytes);
+#ifdef MADV_HUGEPAGE
+        if (p && align == LARGE_PAGE)
+            (void)madvise(p, bytes & ~(size_t)(LARGE_PAGE - 1), MADV_HUGEPAGE);
+#endif
+        if (p) memset(p, 0, bytes);
     }
     if (!p) no_memory(err, n, size, purpose);
     return p;

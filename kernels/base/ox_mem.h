@@ -13,7 +13,8 @@
  * NULL and OX_ENOMEM in err when the product overflows or memory is short; `purpose` is named. */
 void *ox_alloc(size_t n, size_t size, const char *purpose, ox_err *err);
 
-/* The same, aligned to 64 bytes (a cache line, a zmm register). Freed with ox_free. */
+/* The same, aligned to 64 bytes (a cache line, a zmm register); from 2 MiB on to 2 MiB, and on
+ * large pages where the system has them. Freed with ox_free. */
 void *ox_alloc64(size_t n, size_t size, const char *purpose, ox_err *err);
 
 /* Makes room for at least `want` elements of `size` bytes in the array *p (type T **, passed as

@@ -33,7 +33,7 @@ FORCE_INLINE void tile(const struct cpu_mat *m, int64_t b, int h, const struct q
     const __m256i high = is_int4 ? one : _mm256_set1_epi16(16);
     const int n_words = is_int4 ? STEP / 8 : STEP / 4;
     for (int64_t s = 0; s < x->n_steps; s++) {
-        const uint32_t *words = m->words + (b * m->n_words + s * n_words) * CPU_ROWS + h * VL;
+        const uint32_t *words = cpu_words(m, b) + s * n_words * CPU_ROWS + h * VL;
         const int8_t *q = form->q + t * x->Dp + (s * STEP * x->lanes + lane * 8);
         int64_t at = t * x->n_steps + s * x->lanes + lane;
         __m256i a[Q_LANES];
@@ -79,6 +79,14 @@ static void q8_tile(const struct cpu_mat *m, int64_t b, int R, const struct quan
         else
             tiles(m, b + r, x, form, t0, n, false, acc);
     }
+}
+
+static void q8_block(const struct cpu_mat *m, int64_t b, const struct quants *x, float *rest,
+                     float *acc) {
+    (void)rest;
+    int f = m->dtype == KN_I4 ? FOR_INT4 : FOR_INT8;
+    q8_tile(m, b, 1, x, &x->main[f], 0, 1, acc);
+    if (is_output(m)) q8_tile(m, b, 1, x, &x->rest[f], 0, 1, acc);
 }
 
 int avx2_linear(kn_dev *dev, const struct kn_linear *l, ox_err *err) {

@@ -48,9 +48,9 @@ FORCE_INLINE void tile(const struct cpu_mat *m, int64_t b, const int R, const st
                        const struct quant *form, int64_t t, int64_t lane, const int64_t lanes,
                        const int N, const bool is_int4, float *acc) {
     enum { WORDS = STEP / 8 };
-    const int64_t n_steps = x->n_steps, row_words = m->n_words * CPU_ROWS;
+    const int64_t n_steps = x->n_steps, row_words = (int64_t)(m->block_bytes / 4);
     const int word = is_int4 ? CPU_ROWS : 2 * CPU_ROWS; /* of 8 inputs */
-    const uint32_t *words = m->words + b * row_words;
+    const uint32_t *words = cpu_words(m, b);
     const int8_t *q = form->q + t * x->Dp + lane * 8;
     const float *scale = form->scale + t * n_steps + lane;
     const int32_t *corr = form->corr + t * n_steps + lane;
@@ -145,6 +145,84 @@ static void q8_tile(const struct cpu_mat *m, int64_t b, int R, const struct quan
         tiles(m, b, 2, x, form, t0, n, false, acc);
     else
         tiles(m, b, 1, x, form, t0, n, false, acc);
+}
+
+/* ---- one token ----------------------------------------------------------------------------- */
+
+/* Walks straight through a block. Four chains of sums: vpdpbusd takes four cycles, and a line of
+ * int4 is two of them. High nibbles stay where they are, 16 times too large until the step ends. */
+FORCE_INLINE __m512 int4_sums(const char *line, const int8_t *q, __m512i corr) {
+    const __m512i low = _mm512_set1_epi8(15), high = _mm512_set1_epi8((char)0xf0);
+    __m512i lo[2] = {corr, _mm512_setzero_si512()};
+    __m512i hi[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
+    UNROLL
+    for (int w = 0; w < STEP / 8; w++) {
+        _mm_prefetch(line + w * 64 + AHEAD, _MM_HINT_T0);
+        __m512i v = _mm512_load_si512(line + w * 64);
+        __asm__("" : "+v"(v)); /* once: gcc would load it again for the second mask */
+        lo[w % 2] = dot4(lo[w % 2], _mm512_and_si512(v, low), q + w * 8);
+        hi[w % 2] = dot4(hi[w % 2], _mm512_and_si512(v, high), q + w * 8 + 4);
+    }
+    __m512i h = _mm512_srai_epi32(_mm512_add_epi32(hi[0], hi[1]), 4);
+    return _mm512_cvtepi32_ps(_mm512_add_epi32(_mm512_add_epi32(lo[0], lo[1]), h));
+}
+
+static void int4_block(const struct cpu_mat *m, int64_t b, const struct quants *x, float *acc) {
+    const struct quant *form = &x->main[FOR_INT4];
+    const char *line = (const void *)cpu_words(m, b);
+    vf f = vf_load(acc);
+    for (int64_t s = 0; s < x->n_steps; s++) {
+        vf y = int4_sums(line + s * (STEP / 8) * 64, form->q + s * STEP,
+                         _mm512_set1_epi32(form->corr[s]));
+        vf ws = load_scale(m, b, m->n_groups == 1 ? 0 : s * STEP / m->group, 0);
+        f = vf_fma(vf_mul(y, vf_set(form->scale[s])), ws, f);
+    }
+    vf_store(acc, f);
+}
+
+/* Both parts of the activations from one reading of the weights; the sums of the second follow
+ * those of the first, as they do for many tokens. */
+FORCE_INLINE void int8_block(const struct cpu_mat *m, int64_t b, const struct quants *x,
+                             const bool has_rest, float *rest, float *acc) {
+    const struct quant *form = &x->main[FOR_INT8], *fine = &x->rest[FOR_INT8];
+    const char *line = (const void *)cpu_words(m, b);
+    vf f = vf_load(acc);
+    for (int64_t s = 0; s < x->n_steps; s++) {
+        __m512i a[2] = {_mm512_set1_epi32(form->corr[s]), _mm512_setzero_si512()};
+        __m512i r[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
+        if (has_rest) r[0] = _mm512_set1_epi32(fine->corr[s]);
+        UNROLL
+        for (int w = 0; w < STEP / 4; w++, line += 64) {
+            _mm_prefetch(line + AHEAD, _MM_HINT_T0);
+            __m512i v = _mm512_load_si512(line);
+            a[w % 2] = dot4(a[w % 2], v, form->q + s * STEP + w * 4);
+            if (has_rest) r[w % 2] = dot4(r[w % 2], v, fine->q + s * STEP + w * 4);
+        }
+        vf ws = load_scale(m, b, m->n_groups == 1 ? 0 : s * STEP / m->group, 0);
+        vf y = _mm512_cvtepi32_ps(_mm512_add_epi32(a[0], a[1]));
+        f = vf_fma(vf_mul(y, vf_set(form->scale[s])), ws, f);
+        if (!has_rest) continue;
+        y = _mm512_cvtepi32_ps(_mm512_add_epi32(r[0], r[1]));
+        vf_store(rest + s * CPU_ROWS, vf_mul(y, vf_set(fine->scale[s])));
+    }
+    for (int64_t s = 0; has_rest && s < x->n_steps; s++) {
+        vf ws = load_scale(m, b, m->n_groups == 1 ? 0 : s * STEP / m->group, 0);
+        f = vf_fma(vf_load(rest + s * CPU_ROWS), ws, f);
+    }
+    vf_store(acc, f);
+}
+
+static void q8_block(const struct cpu_mat *m, int64_t b, const struct quants *x, float *rest,
+                     float *acc) {
+    if (m->dtype == KN_I4 && is_output(m))
+        for (int part = 0; part < 2; part++)
+            q8_tile(m, b, 1, x, part ? &x->rest[FOR_INT4] : &x->main[FOR_INT4], 0, 1, acc);
+    else if (m->dtype == KN_I4)
+        int4_block(m, b, x, acc);
+    else if (is_output(m))
+        int8_block(m, b, x, true, rest, acc);
+    else
+        int8_block(m, b, x, false, rest, acc);
 }
 
 int avx512_linear(kn_dev *dev, const struct kn_linear *l, ox_err *err) {

@@ -16,27 +16,37 @@
 enum { CPU_ROWS = 16 }; /* rows of a packed block: lanes of a zmm register */
 enum { CPU_DRAWS = 8 }; /* ids drawn and not yet fetched */
 
-/* One part, its 32-bit words transposed in blocks of 16 rows: words[row / 16][word][row % 16]. A
- * word holds 8 int4, 4 int8, 2 bf16 or f16, or 1 f32 of one row, as in the file; missing rows are
- * zero. One layout for every type, and packing is a transposition. */
+/* One part in blocks of 16 rows. A block is one run of memory, so that decode walks straight
+ * through a weight: its 32-bit words transposed, [word][row % 16], then its scales, then its zero
+ * points. A word holds 8 int4, 4 int8, 2 bf16 or f16, or 1 f32 of one row, as in the file; missing
+ * rows are zero. One layout for every type, and packing is a transposition. */
 struct cpu_mat {
     int64_t rows, cols, n_blocks;
     int64_t n_words; /* of one row: ceil(cols * bits / 32), padded to a whole group */
     int64_t group;   /* columns under one scale; cols when a row has only one */
     int64_t n_groups;
     enum kn_dtype dtype;
-    const uint32_t *words;
-    bool scale_bf16;   /* else f32 */
-    const void *scale; /* [n_blocks][n_groups][16], NULL for floating point */
-    const float *zero; /* the same shape: the stored number that means 0; NULL: 2^(bits-1) */
+    bool scale_bf16;          /* else f32 */
+    bool has_zero;            /* else 2^(bits-1) is the stored number that means 0 */
+    const char *block;        /* of rows 0 to 15 */
+    size_t block_bytes;       /* from one block to the next: two parts of one shape take turns */
+    size_t scale_at, zero_at; /* within a block: [n_groups][16], zero points f32 */
 };
 
 struct kn_weight {
     int n_parts;
     struct kn_part part[KN_PARTS]; /* file form: the reference reads it in place */
     struct cpu_mat mat[KN_PARTS];  /* vector levels */
-    void *block;                   /* owns what mat points to */
+    struct cpu_slab *slab;         /* owns what mat points to */
     size_t n_bytes;
+};
+
+/* Packed weights stand side by side in slabs, in the order they were packed, which is the order a
+ * step reads them: large pages need large pieces, and one weight's end is the next one's start. */
+struct cpu_slab {
+    char *mem;
+    size_t used, cap;
+    int n_users;
 };
 
 /* One vector level. NULL entries: the reference form. */
@@ -55,7 +65,8 @@ struct kn_dev {
     const struct cpu_level *level;
     bool f32_act, in_step;
     struct kn_step step;
-    void *scratch; /* grows to the largest operation and stays */
+    struct cpu_slab *slab; /* that weights are being packed into */
+    void *scratch;         /* grows to the largest operation and stays */
     size_t scratch_bytes;
     int32_t last_tok; /* what `sample` drew last */
     int32_t draw[CPU_DRAWS];
@@ -68,6 +79,20 @@ void cpu_parallel(kn_dev *dev, int n, void (*task)(void *arg, int i), void *arg)
 
 /* At least `bytes` of 64-byte aligned memory until the next call; contents are left over. */
 int cpu_scratch(kn_dev *dev, size_t bytes, void **out, ox_err *err);
+
+/* Zeroed, 64-byte aligned memory for a weight. Its slab goes with the last weight in it. */
+int cpu_slab_take(kn_dev *dev, size_t bytes, struct cpu_slab **slab, char **out, ox_err *err);
+void cpu_slab_drop(kn_dev *dev, struct cpu_slab *slab); /* NULL is fine */
+
+static inline const uint32_t *cpu_words(const struct cpu_mat *m, int64_t b) {
+    return (const void *)(m->block + (size_t)b * m->block_bytes);
+}
+static inline const void *cpu_scales(const struct cpu_mat *m, int64_t b) {
+    return m->block + (size_t)b * m->block_bytes + m->scale_at;
+}
+static inline const float *cpu_zeros(const struct cpu_mat *m, int64_t b) {
+    return (const void *)(m->block + (size_t)b * m->block_bytes + m->zero_at);
+}
 
 /* Part i of n of the range [0, total) in units of `unit`; the last may be short or empty. */
 static inline void cpu_span(int64_t total, int64_t unit, int n, int i, int64_t *from, int64_t *to) {

@@ -38,6 +38,36 @@ int cpu_scratch(kn_dev *dev, size_t bytes, void **out, ox_err *err) {
     return 0;
 }
 
+enum { SLAB_BYTES = 8 << 20 };
+
+int cpu_slab_take(kn_dev *dev, size_t bytes, struct cpu_slab **slab, char **out, ox_err *err) {
+    struct cpu_slab *s = dev->slab;
+    if (!s || s->cap - s->used < bytes) {
+        size_t cap = bytes > SLAB_BYTES ? bytes : SLAB_BYTES;
+        s = ox_alloc(1, sizeof *s, "packed weights", err);
+        if (!s) return OX_ENOMEM;
+        s->mem = ox_alloc64(cap, 1, "packed weights", err);
+        if (!s->mem) {
+            ox_free(s);
+            return OX_ENOMEM;
+        }
+        s->cap = cap;
+        dev->slab = s; /* the one before belongs to its weights */
+    }
+    *out = s->mem + s->used;
+    s->used += (bytes + 63) / 64 * 64;
+    s->n_users++;
+    *slab = s;
+    return 0;
+}
+
+void cpu_slab_drop(kn_dev *dev, struct cpu_slab *slab) {
+    if (!slab || --slab->n_users > 0) return;
+    if (dev->slab == slab) dev->slab = NULL;
+    ox_free(slab->mem);
+    ox_free(slab);
+}
+
 /* ---- open ---------------------------------------------------------------------------------- */
 
 static const struct cpu_level *find_level(const char *which) {
@@ -140,9 +170,8 @@ static int cpu_sync(kn_dev *dev, ox_err *err) {
 /* ---- weights ------------------------------------------------------------------------------- */
 
 static void cpu_drop(kn_dev *dev, kn_weight *w) {
-    (void)dev;
     if (!w) return;
-    ox_free(w->block);
+    cpu_slab_drop(dev, w->slab);
     ox_free(w);
 }
 

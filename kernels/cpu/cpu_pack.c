@@ -19,12 +19,15 @@ static bool is_quantised(const struct kn_part *p) {
 
 struct pack_job {
     const struct kn_part *part;
-    struct cpu_mat *mat;
-    uint32_t *words;
-    void *scale;
-    float *zero;
+    const struct cpu_mat *mat;
     int n_tasks;
 };
+
+/* Packing alone writes what all others only read. */
+static void *writable(const void *p) {
+    uintptr_t at = (uintptr_t)p;
+    return (void *)at;
+}
 
 static float read_scale(const struct kn_part *p, int64_t i) {
     if (p->scale_dtype == KN_F32) {
@@ -41,31 +44,33 @@ static float read_scale(const struct kn_part *p, int64_t i) {
 static void pack_scales(struct pack_job *j, int64_t block) {
     const struct kn_part *p = j->part;
     int64_t n_groups = j->mat->n_groups, bits = type_bits(p->dtype);
+    void *to = writable(cpu_scales(j->mat, block));
+    float *zero = j->mat->has_zero ? writable(cpu_zeros(j->mat, block)) : NULL;
     for (int64_t g = 0; g < n_groups; g++)
         for (int64_t r = 0; r < CPU_ROWS; r++) {
-            int64_t row = block * CPU_ROWS + r, at = (block * n_groups + g) * CPU_ROWS + r;
+            int64_t row = block * CPU_ROWS + r, at = g * CPU_ROWS + r;
             bool is_row = row < p->rows;
             float scale = is_row ? read_scale(p, row * n_groups + g) : 0.0f;
             if (j->mat->scale_bf16)
-                ((uint16_t *)j->scale)[at] = cpu_to_bf16(scale);
+                ((uint16_t *)to)[at] = cpu_to_bf16(scale);
             else
-                ((float *)j->scale)[at] = scale;
-            if (!j->zero || !is_row) continue;
+                ((float *)to)[at] = scale;
+            if (!zero || !is_row) continue;
             uint32_t word;
             memcpy(&word, (const char *)p->zero + (row * bits / 32 * n_groups + g) * 4,
                    sizeof word);
-            j->zero[at] = (float)(word >> (row * bits % 32) & ((1u << bits) - 1u));
+            zero[at] = (float)(word >> (row * bits % 32) & ((1u << bits) - 1u));
         }
 }
 
 static void pack_blocks(void *arg, int i) {
     struct pack_job *j = arg;
     const struct kn_part *p = j->part;
-    int64_t n_words = j->mat->n_words, row_bytes = p->cols * type_bits(p->dtype), from, to;
+    int64_t row_bytes = p->cols * type_bits(p->dtype), from, to;
     row_bytes = is_quantised(p) ? (row_bytes + 31) / 32 * 4 : row_bytes / 8;
     cpu_span(j->mat->n_blocks, 1, j->n_tasks, i, &from, &to);
     for (int64_t b = from; b < to; b++) {
-        uint32_t *dst = j->words + b * n_words * CPU_ROWS;
+        uint32_t *dst = writable(cpu_words(j->mat, b));
         for (int64_t r = 0; r < CPU_ROWS && b * CPU_ROWS + r < p->rows; r++) {
             const char *src = (const char *)p->data + (b * CPU_ROWS + r) * row_bytes;
             for (int64_t w = 0; w < row_bytes / 4; w++)
@@ -74,7 +79,7 @@ static void pack_blocks(void *arg, int i) {
                 memcpy(dst + row_bytes / 4 * CPU_ROWS + r, src + row_bytes / 4 * 4,
                        (size_t)(row_bytes % 4));
         }
-        if (j->scale) pack_scales(j, b);
+        if (is_quantised(p)) pack_scales(j, b);
     }
 }
 
@@ -88,36 +93,40 @@ static void shape_mat(const struct kn_part *p, struct cpu_mat *m) {
     m->scale_bf16 = is_q && p->scale_dtype == KN_BF16; /* kept as narrow as the file has them */
 }
 
-/* Bytes of words, scales and zero points of one part, each a multiple of 64. */
-static void mat_bytes(const struct kn_part *p, const struct cpu_mat *m, size_t out[3]) {
-    size_t n_scales = is_quantised(p) ? (size_t)(m->n_blocks * m->n_groups * CPU_ROWS) : 0;
-    out[0] = (size_t)(m->n_blocks * m->n_words * CPU_ROWS) * 4;
-    out[1] = (n_scales * (m->scale_bf16 ? 2 : 4) + 63) / 64 * 64;
-    out[2] = p->zero ? n_scales * 4 : 0;
+/* Places words, scales and zero points within a block, each from a multiple of 64. */
+static void shape_block(const struct kn_part *p, struct cpu_mat *m) {
+    size_t n_scales = is_quantised(p) ? (size_t)(m->n_groups * CPU_ROWS) : 0;
+    m->has_zero = p->zero != NULL;
+    m->scale_at = (size_t)(m->n_words * CPU_ROWS) * 4;
+    m->zero_at = m->scale_at + (n_scales * (m->scale_bf16 ? 2 : 4) + 63) / 64 * 64;
+    m->block_bytes = m->zero_at + (m->has_zero ? n_scales * 4 : 0);
+}
+
+/* gate and up are read together, block by block. */
+static bool is_pair(const kn_weight *w) {
+    const struct cpu_mat *a = &w->mat[0], *b = &w->mat[1];
+    return w->n_parts == 2 && a->n_blocks == b->n_blocks && a->block_bytes == b->block_bytes;
 }
 
 int cpu_pack_words(kn_dev *dev, kn_weight *w, ox_err *err) {
-    size_t total = 0, bytes[3];
+    size_t total = 0;
     for (int i = 0; i < w->n_parts; i++) {
         shape_mat(&w->part[i], &w->mat[i]);
-        mat_bytes(&w->part[i], &w->mat[i], bytes);
-        total += bytes[0] + bytes[1] + bytes[2];
+        shape_block(&w->part[i], &w->mat[i]);
+        total += (size_t)w->mat[i].n_blocks * w->mat[i].block_bytes;
     }
-    char *at = w->block = ox_alloc64(total, 1, "packed weights", err);
-    if (!at) return OX_ENOMEM;
+    char *at;
+    int rc = cpu_slab_take(dev, total, &w->slab, &at, err);
+    if (rc) return rc;
     w->n_bytes = total;
+    bool takes_turns = is_pair(w);
     for (int i = 0; i < w->n_parts; i++) {
         struct cpu_mat *m = &w->mat[i];
+        m->block = at;
+        at += takes_turns ? m->block_bytes : (size_t)m->n_blocks * m->block_bytes;
+        if (takes_turns) m->block_bytes *= 2;
         struct pack_job j = {.part = &w->part[i], .mat = m, .n_tasks = cpu_threads(dev) * 4};
-        mat_bytes(&w->part[i], m, bytes);
-        j.words = (void *)at;
-        j.scale = bytes[1] ? at + bytes[0] : NULL;
-        j.zero = bytes[2] ? (void *)(at + bytes[0] + bytes[1]) : NULL;
         cpu_parallel(dev, j.n_tasks, pack_blocks, &j);
-        m->words = j.words;
-        m->scale = j.scale;
-        m->zero = j.zero;
-        at += bytes[0] + bytes[1] + bytes[2];
     }
     return 0;
 }
@@ -149,16 +158,16 @@ int cpu_embed_words(kn_dev *dev, kn_in out, const kn_weight *table, const int32_
     float *scale = mem, *zero = scale + m->n_groups;
     for (int64_t t = 0; t < out->rows; t++) {
         int64_t b = tok[t] / CPU_ROWS, r = tok[t] % CPU_ROWS;
-        for (int64_t g = 0; m->scale && g < m->n_groups; g++) {
-            int64_t at = (b * m->n_groups + g) * CPU_ROWS + r;
-            scale[g] = m->scale_bf16 ? cpu_from_bf16(((const uint16_t *)m->scale)[at])
-                                     : ((const float *)m->scale)[at];
-            if (m->zero) zero[g] = m->zero[at];
+        for (int64_t g = 0; is_quantised(&table->part[0]) && g < m->n_groups; g++) {
+            int64_t at = g * CPU_ROWS + r;
+            scale[g] = m->scale_bf16 ? cpu_from_bf16(((const uint16_t *)cpu_scales(m, b))[at])
+                                     : ((const float *)cpu_scales(m, b))[at];
+            if (m->has_zero) zero[g] = cpu_zeros(m, b)[at];
         }
-        const uint32_t *words = m->words + b * m->n_words * CPU_ROWS;
+        const uint32_t *words = cpu_words(m, b);
         float *x = (float *)out->data + t * out->cols;
         for (int64_t i = 0; i < m->cols; i++)
-            x[i] = element(m, words, scale, m->zero ? zero : NULL, r, i);
+            x[i] = element(m, words, scale, m->has_zero ? zero : NULL, r, i);
     }
     return 0;
 }

@@ -16,23 +16,37 @@ enum {
     F32_TOKENS = VL == 16 ? 8 : 4
 };
 
+enum { AHEAD = 4096 }; /* bytes from a line in use to the one asked for */
+
+/* Working memory of one task: every thread makes the whole row for itself. That takes no longer
+ * than waiting for another to do it, and the first weights arrive meanwhile. */
+struct own_row {
+    float *xhat; /* [Dp] */
+    struct quants x8;
+    float *rest; /* [n_steps][16] */
+};
+
 struct linear_job {
     const struct kn_linear *l;
     int64_t T, D, Dp, n_steps, n_units;
-    float *xhat;      /* [T][Dp], zeros behind D */
-    struct quants x8; /* the same in int8; {0} where no part takes it */
-    float *column;    /* [n_tasks][2 parts][channels][BLOCKS][16] weights of the outliers */
-    float *acc;       /* [n_tasks][2 parts][BLOCKS][TOKEN_TILE][16] */
+    float *xhat;         /* [T][Dp], zeros behind D */
+    struct quants x8;    /* the same in int8; {0} where no part takes it */
+    float *column;       /* [n_tasks][2 parts][channels][BLOCKS][16] weights of the outliers */
+    float *acc;          /* [n_tasks][2 parts][BLOCKS][TOKEN_TILE][16] */
+    struct own_row *own; /* [n_tasks]; one token only, in place of all of the above */
     int n_tasks;
     bool f32_act;
 };
 
 static inline vf load_scale(const struct cpu_mat *m, int64_t b, int64_t g, int h) {
-    int64_t at = (b * m->n_groups + g) * CPU_ROWS + h * VL;
-    if (m->scale_bf16) return vf_from_bf16((const uint16_t *)m->scale + at);
-    return vf_load((const float *)m->scale + at);
+    int64_t at = g * CPU_ROWS + h * VL;
+    if (m->scale_bf16) return vf_from_bf16((const uint16_t *)cpu_scales(m, b) + at);
+    return vf_load((const float *)cpu_scales(m, b) + at);
 }
 
+/* acc[16] += W x for block b and the one token of x. rest [n_steps][16]: working memory. */
+static void q8_block(const struct cpu_mat *m, int64_t b, const struct quants *x, float *rest,
+                     float *acc);
 /* acc[r][t][16] += W x for blocks b..b+R-1 and tokens t0..t0+n-1, t0 a multiple of TOKEN_TILE. By
  * the including file. */
 static void q8_tile(const struct cpu_mat *m, int64_t b, int R, const struct quants *x,
@@ -40,17 +54,22 @@ static void q8_tile(const struct cpu_mat *m, int64_t b, int R, const struct quan
 
 /* ---- prologue ------------------------------------------------------------------------------ */
 
-static void prologue_row(const struct kn_linear *l, int64_t t, float *xhat, int64_t Dp) {
+/* Step 1 of the prologue: the only one that changes what others read. */
+static void add_row(const struct kn_linear *l, int64_t t) {
     int64_t D = l->x.cols;
     float *x = (float *)l->x.data + t * D;
-    if (l->add.data) {
-        const float *add = (const float *)l->add.data + t * D, *w = l->add_norm.data;
-        vf r = vf_set(simd_rsqrt(simd_square_sum(add, D) / (float)D + l->add_eps));
-        for (int64_t i = 0; i < D; i += VL) {
-            vf a = vf_mul(vf_load_n(w + i, D - i), vf_mul(vf_load_n(add + i, D - i), r));
-            vf_store_n(x + i, D - i, vf_add(vf_load_n(x + i, D - i), a));
-        }
+    const float *add = (const float *)l->add.data + t * D, *w = l->add_norm.data;
+    vf r = vf_set(simd_rsqrt(simd_square_sum(add, D) / (float)D + l->add_eps));
+    for (int64_t i = 0; i < D; i += VL) {
+        vf a = vf_mul(vf_load_n(w + i, D - i), vf_mul(vf_load_n(add + i, D - i), r));
+        vf_store_n(x + i, D - i, vf_add(vf_load_n(x + i, D - i), a));
     }
+}
+
+/* Steps 2 and 3. */
+static void norm_row(const struct kn_linear *l, int64_t t, float *xhat, int64_t Dp) {
+    int64_t D = l->x.cols;
+    const float *x = (const float *)l->x.data + t * D;
     if (l->norm.data) {
         int64_t n = l->norm.cols;
         for (int64_t i = 0; i < D; i += n)
@@ -72,7 +91,8 @@ static void run_prologue(void *arg, int i) {
     int64_t from, to;
     cpu_span(j->T, 1, j->T < 8 ? 1 : j->n_tasks, i, &from, &to);
     for (int64_t t = from; t < to; t++) {
-        prologue_row(j->l, t, j->xhat + t * j->Dp, j->Dp);
+        if (j->l->add.data) add_row(j->l, t);
+        norm_row(j->l, t, j->xhat + t * j->Dp, j->Dp);
         if (j->x8.outlier) quantise_row(&j->x8, j->xhat + t * j->Dp, t, i);
     }
 }
@@ -81,15 +101,15 @@ static void run_prologue(void *arg, int i) {
 
 static void widen_quantised(const struct cpu_mat *m, int64_t b, int64_t step, float *tile) {
     int bits = m->dtype == KN_I4 ? 4 : 8, per = 32 / bits;
-    const uint32_t *words = m->words + (b * m->n_words + step * STEP / per) * CPU_ROWS;
+    const uint32_t *words = cpu_words(m, b) + step * STEP / per * CPU_ROWS;
     for (int64_t w = 0; w < STEP / per; w++)
         for (int h = 0; h < CPU_ROWS / VL; h++) {
             vi word = vi_load(words + w * CPU_ROWS + h * VL);
             for (int n = 0; n < per; n++) {
                 int64_t i = step * STEP + w * per + n;
                 int64_t g = (i < m->cols ? i : m->cols - 1) / m->group;
-                vf zero = m->zero ? vf_load(m->zero + (b * m->n_groups + g) * CPU_ROWS + h * VL)
-                                  : vf_set((float)(1 << (bits - 1)));
+                vf zero = m->has_zero ? vf_load(cpu_zeros(m, b) + g * CPU_ROWS + h * VL)
+                                      : vf_set((float)(1 << (bits - 1)));
                 vi q = vi_and(vi_shr(word, n * bits), vi_set((1 << bits) - 1));
                 vf v = vf_mul(vf_sub(vf_from_int(q), zero), load_scale(m, b, g, h));
                 vf_store(tile + (w * per + n) * CPU_ROWS + h * VL, v);
@@ -104,7 +124,7 @@ static void widen(const struct cpu_mat *m, int64_t b, int64_t step, float *tile)
         return;
     }
     int per = m->dtype == KN_F32 ? 1 : 2;
-    const uint32_t *words = m->words + (b * m->n_words + step * STEP / per) * CPU_ROWS;
+    const uint32_t *words = cpu_words(m, b) + step * STEP / per * CPU_ROWS;
     for (int64_t i = 0; i < STEP * CPU_ROWS / per; i += VL) {
         vi word = vi_load(words + i);
         float *at = tile + i / CPU_ROWS * CPU_ROWS * per + i % CPU_ROWS;
@@ -138,17 +158,18 @@ static inline void f32_tokens(const float *tile, const float *x, int64_t Dp, int
             vf_store(acc + t * CPU_ROWS + h * VL, a[t][h]);
 }
 
-static void f32_block(const struct cpu_mat *m, int64_t b, const struct linear_job *j, int64_t t0,
-                      int64_t n, float *acc) {
+/* xhat [n][Dp]. */
+static void f32_block(const struct cpu_mat *m, int64_t b, const float *xhat, int64_t Dp, int64_t n,
+                      float *acc) {
     float tile[STEP * CPU_ROWS];
-    for (int64_t s = 0; s < j->n_steps; s++) {
+    for (int64_t s = 0; s < Dp / STEP; s++) {
         widen(m, b, s, tile);
         int64_t t = 0;
-        const float *x = j->xhat + t0 * j->Dp + s * STEP;
+        const float *x = xhat + s * STEP;
         for (; t + F32_TOKENS <= n; t += F32_TOKENS)
-            f32_tokens(tile, x + t * j->Dp, j->Dp, F32_TOKENS, acc + t * CPU_ROWS);
+            f32_tokens(tile, x + t * Dp, Dp, F32_TOKENS, acc + t * CPU_ROWS);
         for (; t < n; t++)
-            f32_tokens(tile, x + t * j->Dp, j->Dp, 1, acc + t * CPU_ROWS);
+            f32_tokens(tile, x + t * Dp, Dp, 1, acc + t * CPU_ROWS);
     }
 }
 
@@ -161,7 +182,7 @@ static bool is_output(const struct cpu_mat *m) {
 /* ---- blocks -------------------------------------------------------------------------------- */
 
 static bool takes_int8(const struct cpu_mat *m, bool f32_act) {
-    if (f32_act || m->zero || (m->dtype != KN_I4 && m->dtype != KN_I8)) return false;
+    if (f32_act || m->has_zero || (m->dtype != KN_I4 && m->dtype != KN_I8)) return false;
     return m->n_groups == 1 || m->group % STEP == 0;
 }
 
@@ -169,7 +190,7 @@ static bool takes_int8(const struct cpu_mat *m, bool f32_act) {
 static inline void widen_column(const struct cpu_mat *m, int64_t b, int64_t i, float *col) {
     int bits = m->dtype == KN_I4 ? 4 : 8, per = 32 / bits;
     int64_t g = m->n_groups == 1 ? 0 : i / m->group;
-    const uint32_t *words = m->words + (b * m->n_words + i / per) * CPU_ROWS;
+    const uint32_t *words = cpu_words(m, b) + i / per * CPU_ROWS;
     for (int h = 0; h < CPU_ROWS / VL; h++) {
         vi q =
             vi_and(vi_shr(vi_load(words + h * VL), (int)(i % per) * bits), vi_set((1 << bits) - 1));
@@ -241,7 +262,7 @@ static void product(const struct cpu_mat *m, int64_t b, int R, const struct line
         return;
     }
     for (int r = 0; r < R; r++)
-        f32_block(m, b + r, j, t0, n, acc + r * TOKEN_TILE * CPU_ROWS);
+        f32_block(m, b + r, j->xhat + t0 * j->Dp, j->Dp, n, acc + r * TOKEN_TILE * CPU_ROWS);
 }
 
 static void epilogue(const struct linear_job *j, int p, int64_t b, int64_t t0, int64_t n,
@@ -294,11 +315,70 @@ static void run_blocks(void *arg, int i) {
     }
 }
 
+/* ---- one token ----------------------------------------------------------------------------- */
+
+static void product_one(const struct cpu_mat *m, int64_t b, const struct linear_job *j,
+                        const struct own_row *w, float *acc) {
+    memset(acc, 0, CPU_ROWS * sizeof *acc);
+    if (!takes_int8(m, j->f32_act)) {
+        f32_block(m, b, w->xhat, j->Dp, 1, acc);
+        return;
+    }
+    q8_block(m, b, &w->x8, w->rest, acc);
+    for (int32_t k = 0; k < w->x8.n_outliers[0]; k++) {
+        float column[CPU_ROWS]; /* its lines were just read */
+        widen_column(m, b, w->x8.outlier[k].i, column);
+        for (int h = 0; h < CPU_ROWS; h += VL)
+            vf_store(acc + h,
+                     vf_fma(vf_load(column + h), vf_set(w->x8.outlier[k].x), vf_load(acc + h)));
+    }
+}
+
+static void run_one(void *arg, int i) {
+    struct linear_job *j = arg;
+    const struct kn_linear *l = j->l;
+    const struct own_row *w = &j->own[i];
+    bool is_pair = l->epi == KN_EPI_SWIGLU;
+    int64_t from, to, b;
+    int p;
+    cpu_span(j->n_units, 1, j->n_tasks, i, &from, &to);
+    if (from == to) return;
+    find_unit(l, from, &p, &b);
+    for (int64_t at = 0; at < AHEAD; at += 64)
+        _mm_prefetch((const char *)cpu_words(&l->w->mat[p], b) + at, _MM_HINT_T0);
+    norm_row(l, 0, w->xhat, j->Dp);
+    struct quants x8 = w->x8;
+    if (x8.outlier) quantise_row(&x8, w->xhat, 0, 0);
+    for (int64_t unit = from; unit < to; unit++) {
+        _Alignas(64) float acc[2][CPU_ROWS];
+        find_unit(l, unit, &p, &b);
+        product_one(&l->w->mat[p], b, j, w, acc[0]);
+        if (is_pair) product_one(&l->w->mat[1], b, j, w, acc[1]);
+        epilogue(j, p, b, 0, 1, acc[0], acc[1]);
+    }
+}
+
 /* ---- the operation ------------------------------------------------------------------------- */
+
+static void place_rows(struct linear_job *j, char *base, size_t *used, const bool *has,
+                       const bool *has_rest) {
+    j->own = place(base, used, (size_t)j->n_tasks * sizeof *j->own);
+    for (int i = 0; i < j->n_tasks; i++) {
+        struct own_row w = {.xhat = place(base, used, (size_t)j->Dp * sizeof *w.xhat)};
+        w.rest = place(base, used, (size_t)j->n_steps * CPU_ROWS * sizeof *w.rest);
+        if (has[FOR_INT4] || has[FOR_INT8])
+            quants_place(&w.x8, 1, j->Dp, 1, has, has_rest, base, used);
+        if (base) j->own[i] = w;
+    }
+}
 
 /* Cuts scratch memory into the parts of the job; base NULL only counts. */
 static size_t place_parts(struct linear_job *j, char *base, const bool *has, const bool *has_rest) {
     size_t used = 0, T = (size_t)j->T, row = (size_t)j->Dp, tasks = (size_t)j->n_tasks;
+    if (T == 1) {
+        place_rows(j, base, &used, has, has_rest);
+        return used;
+    }
     j->xhat = place(base, &used, T * row * sizeof *j->xhat);
     j->acc = place(base, &used, tasks * 2 * BLOCKS * TOKEN_TILE * CPU_ROWS * sizeof *j->acc);
     if (!has[FOR_INT4] && !has[FOR_INT8]) return used;
@@ -326,6 +406,11 @@ static int run_linear(kn_dev *dev, const struct kn_linear *l, ox_err *err) {
     int rc = cpu_scratch(dev, place_parts(&j, NULL, has, has_rest), &mem, err);
     if (rc) return rc;
     place_parts(&j, mem, has, has_rest);
+    if (j.T == 1) {
+        if (l->add.data) add_row(l, 0);
+        cpu_parallel(dev, j.n_tasks, run_one, &j);
+        return 0;
+    }
     cpu_parallel(dev, j.T < 8 ? 1 : j.n_tasks, run_prologue, &j);
     if (j.x8.outlier) quants_name_channels(&j.x8);
     cpu_parallel(dev, j.n_tasks, run_blocks, &j);

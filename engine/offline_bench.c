@@ -2,6 +2,7 @@
  * conversation, and how near that is to what its memory can do. Apart, because it opens an engine
  * of its own. */
 #include "engine/offline.h"
+#include "engine/offline_bench.h"
 
 #include "engine/pool.h"
 #include "kernels/base/ox_mem.h"
@@ -165,12 +166,33 @@ static int run_decode(struct bench *b, ox_session *s, size_t ctx) {
     return offline_say(b->o, line, b->err);
 }
 
+/* Going on from all of it as saved, in a new session. */
+static int run_resume(struct bench *b, ox_session **s, size_t ctx) {
+    struct resume_cost cost;
+    double median;
+    int rc = resume_measure(b->engine, s, &cost, b->err);
+    if (rc) return rc;
+    if (!cost.bytes) {
+        json_t *line = json_pack("{s:s, s:s, s:I, s:s}", "event", "bench", "case", "resume", "ctx",
+                                 (json_int_t)ctx, "skipped", "not enough memory for a copy");
+        return offline_say(b->o, line, b->err);
+    }
+    for (size_t i = 0; i < RESUME_RUNS; i++)
+        b->time_s[i] = cost.time_s[i];
+    json_t *line = build_case(b, "resume", ctx, cost.n_tokens, RESUME_RUNS);
+    median = json_real_value(json_object_get(line, "median_s"));
+    json_object_set_new(line, "bytes", json_integer((json_int_t)cost.bytes));
+    json_object_set_new(line, "bytes_s", json_real((double)cost.bytes / median));
+    return offline_say(b->o, line, b->err);
+}
+
 static int run_case(struct bench *b, size_t ctx) {
     ox_session *s = NULL;
     fill_tokens(b, ctx + b->reply + 2);
     int rc = ox_session_open(b->engine, &s, b->err);
     if (!rc) rc = run_prefill(b, s, ctx);
     if (!rc) rc = run_decode(b, s, ctx);
+    if (!rc) rc = run_resume(b, &s, ctx);
     ox_session_close(s);
     return rc;
 }
@@ -221,7 +243,8 @@ static int bench_model(struct offline *o, const struct ox_engine_opts *opts, ox_
     double load_s = now_s() - t;
     b.info = ox_engine_info(b.engine);
     b.tok = ox_alloc(longest + b.reply + 2, sizeof *b.tok, "test tokens", err);
-    b.time_s = ox_alloc(b.reply, sizeof *b.time_s, "times", err);
+    b.time_s =
+        ox_alloc(b.reply > RESUME_RUNS ? b.reply : RESUME_RUNS, sizeof *b.time_s, "times", err);
     if (!b.tok || !b.time_s) rc = OX_ENOMEM;
     if (!rc && strncmp(b.info->backend, "cpu", 3) == 0)
         rc = measure_read(opts->n_threads, &b.read_bytes_s, err);

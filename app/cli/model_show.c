@@ -180,7 +180,11 @@ static int show_bench(struct model_show *s, const json_t *o, struct buf *b, ox_e
     char ctx[SAY_BYTES], took[SAY_BYTES];
     double share = real(o, "share"), rate = real(o, "tok_s"), median = real(o, "median_s");
     const char *name = json_string_value(json_object_get(o, "case"));
+    const char *skipped = json_string_value(json_object_get(o, "skipped"));
     (void)s;
+    if (skipped)
+        return buf_printf(b, err, "%-8s %8s tokens  skipped: %s\n", name ? name : "",
+                          say_count(ctx, count(o, "ctx")), skipped);
     if (median < 1)
         snprintf(took, sizeof took, "%.1f ms", 1e3 * median);
     else
@@ -188,6 +192,9 @@ static int show_bench(struct model_show *s, const json_t *o, struct buf *b, ox_e
     int rc = buf_printf(b, err, "%-8s %8s tokens  %8.*f tok/s  %10s", name ? name : "",
                         say_count(ctx, count(o, "ctx")), rate < 100 ? 1 : 0, rate, took);
     if (!rc && share > 0) rc = buf_printf(b, err, "  %.0f %% of what memory allows", 100 * share);
+    if (!rc && real(o, "bytes_s") > 0)
+        rc = buf_printf(b, err, "  %s of state at %.1f GB/s", say_bytes(ctx, count(o, "bytes")),
+                        real(o, "bytes_s") / 1e9);
     return rc ? rc : buf_putc(b, '\n', err);
 }
 

@@ -42,7 +42,7 @@ model quantize "$golden/tiny-7b-shape" /proc/none/small
 is_rc 1 "no place to write"; err_has "cannot be created" "no place to write"
 
 model bench 16 -m "$golden/tiny-f16"
-is_rc 0 "bench"; out_has "prefill        16 tokens" "bench"; out_has "of what memory allows" "bench"
+is_rc 0 "bench"; out_has "prefill        16 tokens" "bench"; out_has "of what memory allows" "bench"; out_has "of state at" "bench"
 model bench 16 --shape tiny --bits 8 -m "$golden/tiny-f16"
 is_rc 0 "bench --shape"; out_has "decode         16 tokens" "bench --shape"
 model bench 16 --shape 70b -m "$golden/tiny-f16"

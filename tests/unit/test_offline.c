@@ -492,22 +492,26 @@ static void test_offline__bench(void **state) {
     ox_err err = {0};
     int rc = run(OX_TASK_BENCH, GOLDEN "tiny-f16", "{\"ctx\": [5, 300], \"reply\": 4}", &l, &err);
     if (rc) fail_msg("%s | %s", err.where, err.what);
-    assert_int_equal(json_array_size(l.v), 1 + 2 * 2);
+    assert_int_equal(json_array_size(l.v), 1 + 3 * 2);
     const json_t *m = event(&l, "machine", 0);
     assert_true(number(m, "load_s") > 0);
     assert_true(whole(m, "weight_bytes") > 400000);
     double read = number(m, "read_bytes_s");
     assert_true(read > 1e8 && read < 1e13);
-    static const char *const names[] = {"prefill", "decode", "prefill", "decode"};
-    for (size_t i = 0; i < 4; i++) {
+    static const char *const names[] = {"prefill", "decode", "resume"};
+    for (size_t i = 0; i < 6; i++) {
         const json_t *b = event(&l, "bench", i);
-        assert_string_equal(text(b, "case"), names[i]);
-        assert_int_equal(whole(b, "ctx"), i < 2 ? 5 : 300);
+        size_t ctx = i < 3 ? 5 : 300;
+        assert_string_equal(text(b, "case"), names[i % 3]);
+        assert_int_equal(whole(b, "ctx"), ctx);
         double min = number(b, "min_s"), median = number(b, "median_s");
         assert_true(min > 0 && min <= median && median <= number(b, "p95_s"));
-        double n = i % 2 ? 1 : i < 2 ? 5 : 300;
+        /* Decode begins with a token that is not timed; all of it is taken up again. */
+        double n = i % 3 == 0 ? (double)ctx : i % 3 == 1 ? 1 : (double)ctx + 5;
         assert_true(fabs(number(b, "tok_s") * median / n - 1) < 1e-9);
-        if (i % 2 == 0) continue;
+        if (i % 3 == 2)
+            assert_true(fabs(number(b, "bytes_s") * median / (double)whole(b, "bytes") - 1) < 1e-9);
+        if (i % 3 != 1) continue;
         assert_true(fabs(number(b, "limit_s") * read / number(b, "bytes") - 1) < 1e-9);
         assert_true(fabs(number(b, "share") * median / number(b, "limit_s") - 1) < 1e-9);
     }
@@ -532,7 +536,7 @@ static void test_offline__bench_shape(void **state) {
                  cases_b[i].weights, dir);
         int rc = run(OX_TASK_BENCH, GOLDEN "tiny-f16", args, &l, &err);
         if (rc) fail_msg("%s: %s | %s", cases_b[i].weights, err.where, err.what);
-        assert_int_equal(json_array_size(l.v), 3);
+        assert_int_equal(json_array_size(l.v), 4);
         int64_t n = whole(event(&l, "machine", 0), "weight_bytes");
         if (n < cases_b[i].at_least || n > cases_b[i].at_most)
             fail_msg("%s: %lld bytes", cases_b[i].weights, (long long)n);

@@ -65,8 +65,9 @@ int talk_start(struct talk *t, struct config *conf, ox_err *err);
 int talk_ready(struct talk *t, ox_err *err); /* waits for the model */
 void talk_deinit(struct talk *t);
 
-/* Opens a saved session: its path is in the tree, its documents are known. chat 0: the last one. */
-int talk_resume(struct talk *t, int64_t chat, ox_err *err);
+/* Opens a saved session: the path to leaf (0: the one on screen) is in the tree, its documents are
+ * known. chat 0: the last session. */
+int talk_resume(struct talk *t, int64_t chat, int64_t leaf, ox_err *err);
 /* Starts afresh: documents and system prompt go too. */
 void talk_new(struct talk *t);
 

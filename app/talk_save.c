@@ -178,14 +178,14 @@ static int each_message(void *user, const struct chat_node *row) {
     return rc ? rc : chat_add(&t->chat, &copy, NULL);
 }
 
-int talk_resume(struct talk *t, int64_t chat, ox_err *err) {
-    int64_t leaf = 0;
+int talk_resume(struct talk *t, int64_t chat, int64_t leaf, ox_err *err) {
+    int64_t last = 0;
     struct store_chat row = {0};
     if (!t->st) {
         ox_err_set(err, OX_ENOTFOUND, "no sessions: nothing is saved here");
         return ox_err_fix(err, "leave --no-save out");
     }
-    int rc = chat ? 0 : store_chat_last(t->st, &chat, &leaf, err);
+    int rc = chat ? 0 : store_chat_last(t->st, &chat, &last, err);
     if (rc == OX_ENOTFOUND) {
         ox_err_set(err, OX_ENOTFOUND, "no session yet");
         return ox_err_fix(err, "oxbow starts one");
@@ -196,7 +196,7 @@ int talk_resume(struct talk *t, int64_t chat, ox_err *err) {
     talk_new(t);
     t->id = chat;
     memcpy(t->uid, row.uid, sizeof t->uid);
-    rc = store_msg_path(t->st, row.leaf, each_message, t, err);
+    rc = store_msg_path(t->st, leaf ? leaf : row.leaf, each_message, t, err);
     for (size_t i = 0; !rc && i < t->chat.n; i++) {
         const struct chat_node *n = &t->chat.node[i];
         if (n->role == OX_ROLE_ASSISTANT && n->ledger.n_in) t->ledger = n->ledger;

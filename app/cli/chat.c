@@ -32,7 +32,7 @@ static int resume(const struct cli *c, struct talk *t, ox_err *err) {
     int64_t chat = 0;
     if (!flags_has(&c->flags, "-r") && !flags_has(&c->flags, "-c")) return 0;
     int rc = id && t->st ? store_chat_find(t->st, id, &chat, err) : 0;
-    return rc ? rc : talk_resume(t, chat, err);
+    return rc ? rc : talk_resume(t, chat, 0, err);
 }
 
 static int start(const struct cli *c, struct plain *p, struct input *in, ox_err *err) {

@@ -1,6 +1,7 @@
 /* export.c - a session out of the database: to read (show, export -F md, txt) or to take along
  * (jsonl). */
 #include "app/cli/replay.h"
+#include "app/cli/show_tokens.h"
 #include "app/cli/stored.h"
 #include "app/core/say.h"
 #include "app/core/text.h"
@@ -82,9 +83,10 @@ static int run_show(struct cli *c, ox_err *err) {
     if (!rc) rc = stored_find(c, st, 0, &chat, err);
     if (!rc) rc = store_chat_get(st, chat, &row, err);
     if (!rc) rc = pick_branch(c, st, chat, &how.leaf, err);
-    if (!rc && flags_has(&c->flags, "--replay")) {
+    bool replays = flags_has(&c->flags, "--replay");
+    if (!rc && (replays || flags_has(&c->flags, "--tokens"))) {
         store_close(st);
-        return replay_run(c, chat, how.leaf, err);
+        return replays ? replay_run(c, chat, how.leaf, err) : show_tokens(c, chat, how.leaf, err);
     }
     if (!rc) rc = store_export(st, chat, &how, &b, err);
     struct ledgers l = {st, &b, 0};
@@ -104,9 +106,10 @@ const struct verb verb_show = {
     .name = "show",
     .args = "ID",
     .brief = "a session as Markdown",
-    .flags = "--branch --ledger --replay --db " FLAGS_MODEL FLAGS_ALWAYS,
+    .flags = "--branch --tokens --ledger --replay --db " FLAGS_MODEL FLAGS_ALWAYS,
     .examples = "oxbow show 3f2a\noxbow show 1\tthe newest of oxbow sessions\noxbow show 3f2a "
-                "--ledger\twhat each answer took",
+                "--ledger\twhat each answer took\noxbow show 3f2a --tokens\tids, as the model "
+                "reads and wrote them",
     .min_words = 1,
     .max_words = 1,
     .run = run_show,

@@ -62,6 +62,7 @@ const struct flag flag_table[] = {
     {"-F", "--form",         FLAG_NEEDS, "FORM",   NULL,             NULL,  "jsonl, md or txt"},
     {"--branch", NULL,       FLAG_NEEDS, "N",      NULL,             NULL,  "the N-th branch, last used first"},
     {"--ledger", NULL,       FLAG_NONE,  NULL,     NULL,             NULL,  "what each answer took"},
+    {"--tokens", NULL,       FLAG_NONE,  NULL,     NULL,             NULL,  "the ids of each message, in the model's vocabulary"},
     {"--replay", NULL,       FLAG_NONE,  NULL,     NULL,             NULL,  "the last answer again, token for token"},
     {"--from", NULL,         FLAG_NEEDS, "KIND",   NULL,             NULL,  "oxbow, llm (its logs.db) or chatgpt (conversations.json)"},
     {"--to", NULL,           FLAG_NEEDS, "SIZE",   NULL,             NULL,  "down to this size: 5G"},

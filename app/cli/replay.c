@@ -90,7 +90,7 @@ int replay_run(struct cli *c, int64_t chat, int64_t leaf, ox_err *err) {
     struct talk t = {0};
     struct recipe how = {.conf = &c->conf};
     int rc = talk_start(&t, &c->conf, err);
-    if (!rc) rc = talk_resume(&t, chat, err);
+    if (!rc) rc = talk_resume(&t, chat, leaf, err);
     if (!rc) rc = talk_ready(&t, err); /* ids are known with the model */
     const struct chat_node *node = rc ? NULL : last_answer(&t, leaf);
     if (node) rc = store_run_get(t.st, node->id, each_ledger, &how, err);

@@ -44,7 +44,7 @@ int plain_resume(struct plain *p, const char *arg, ox_err *err) {
     int64_t chat = 0;
     int rc = need_store(p, err);
     if (!rc) rc = store_chat_find(p->talk.st, arg, &chat, err);
-    if (!rc) rc = talk_resume(&p->talk, chat, err);
+    if (!rc) rc = talk_resume(&p->talk, chat, 0, err);
     if (!rc) rc = talk_ready(&p->talk, err);
     if (!rc) plain_transcript(p);
     p->used_before = talk_used(&p->talk);
@@ -80,7 +80,7 @@ int plain_fork(struct plain *p, const char *arg, ox_err *err) {
     if (at <= 0) return ox_err_set(err, OX_EUSAGE, "there is no turn %.20s", arg);
     rc = store_chat_get(t->st, t->id, &row, err);
     if (!rc) rc = store_chat_fork(t->st, t->id, at, row.title, &made, err);
-    if (!rc) rc = talk_resume(t, made, err);
+    if (!rc) rc = talk_resume(t, made, 0, err);
     if (!rc) rc = talk_ready(t, err);
     if (!rc) plain_note(p, "a new session, %.6s; the old one stays as it is", t->uid);
     return rc;

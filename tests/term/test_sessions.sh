@@ -77,6 +77,8 @@ ox show "Harbour log"
 is_rc 0 "show"; out_has "Harbour log" "show"; out_has "## You" "show"; out_has "Which lights failed?" "show"
 ox show "Harbour log" --ledger
 out_has "cpu-fake" "show --ledger"; out_has "stop eos" "show --ledger"
+ox show "Harbour log" --tokens
+is_rc 0 "show --tokens"; out_has "turn 1 you: 20 tokens" "show --tokens"; out_has "as sampled" "show --tokens"
 ox show "Harbour log" --replay
 is_rc 0 "show --replay"; out_has "tokens equal" "show --replay"
 printf 'answer something else\n' >other

@@ -81,7 +81,7 @@ static void test_talk__resumed_prompt_is_the_same(void **state) {
     stop(&t, &conf);
     start(&t, &conf);
     ox_err err = {0};
-    if (talk_resume(&t, 0, &err)) fail_msg("resume: %s", err.what);
+    if (talk_resume(&t, 0, 0, &err)) fail_msg("resume: %s", err.what);
     assert_int_equal(talk_ready(&t, &err), 0);
     assert_string_equal(t.uid, uid);
     assert_int_equal(t.n_docs, 1);

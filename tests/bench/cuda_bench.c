@@ -1,8 +1,8 @@
 /* cuda_bench.c - speed of the CUDA backend on the true shapes of Olmo Hybrid 7B, with random
  * weights packed through the same table that the engine uses (docs/KERNELS.md section 9).
  *
- *     cuda_bench [bf16|int8|int4]... [--kv bf16|int8] [--ctx N,N,..] [--prefill N,N,..] [--ops]
- * [--once]
+ *     cuda_bench [bf16|int8|int4]... [--kv bf16|int8] [--ctx N,N,..] [--prefill N,N,..]
+ *                [--parts N,N,..] [--ops] [--once]
  *
  * Every case prints the bytes it must move or the FLOP it must do, the rate, and the share of the
  * ceiling measured in the same run: a device copy for bytes, the gate|up product for FLOP. --once
@@ -380,8 +380,8 @@ static void measure_copy(void) {
 }
 
 /* The same kernels for all layers of a kind, recorded, several times over: time for one call. */
-static double time_ops(void (*op)(int l, int64_t T), int kind, int64_t T, uint64_t key,
-                       int *n_calls) {
+static double time_ops(void (*op)(int l, int64_t T), int kind, int64_t n_cached, int64_t T,
+                       uint64_t key, int *n_calls) {
     static int32_t tok[MAX_T];
     double best[7];
     *n_calls = 0;
@@ -390,7 +390,7 @@ static double time_ops(void (*op)(int l, int64_t T), int kind, int64_t T, uint64
         double t0 = now_s();
         for (int rep = 0; rep < 4; rep++) {
             struct kn_step s = {
-                .tok = tok, .pages = M.page, .n_cached = 64, .n_tok = (int32_t)T, .key = key};
+                .tok = tok, .pages = M.page, .n_cached = n_cached, .n_tok = (int32_t)T, .key = key};
             bool replayed;
             must(kn->begin(dev, &s, &replayed, &err));
             if (replayed) continue;
@@ -429,12 +429,44 @@ static void run_ops(const char *format) {
     need_pages(512);
     for (size_t i = 0; i < sizeof ops / sizeof ops[0]; i++) {
         int n;
-        double s = time_ops(ops[i].op, ops[i].kind, 1, 1000 + i + 100 * (uint64_t)M.type, &n);
+        double s = time_ops(ops[i].op, ops[i].kind, 64, 1, 1000 + i + 100 * (uint64_t)M.type, &n);
         double bytes = ops[i].rows * ops[i].cols * bits / 8;
         if (i == 1) bytes = 2.0 * VD * DK * 4;
         char name[64];
         snprintf(name, sizeof name, "%s %s", format, ops[i].name);
         line(name, 0, s, bytes, 2 * ops[i].rows * ops[i].cols);
+    }
+}
+
+/* The last chunk of a prefill of n tokens, part by part; what a prefill of n spends in each. */
+static void run_parts(const char *format, int64_t n) {
+    static const struct {
+        const char *name;
+        void (*op)(int, int64_t);
+        int kind, layers;
+        double flops; /* a token */
+    } parts[] = {
+        {"gdn in", do_in, 0, N_GDN, 2.0 * D * (2 * KD + 2 * VD + 2 * HV)},
+        {"gdn rule", do_mix, 0, N_GDN, HV * 187e3},
+        {"gdn out", do_out, 0, N_GDN, 2.0 * D * VD},
+        {"attn in", do_in, 1, N_ATTN, 6.0 * D * D},
+        {"attn", do_mix, 1, N_ATTN, 0},
+        {"attn out", do_out, 1, N_ATTN, 2.0 * D * D},
+        {"gate up", do_gate_up, -1, LAYERS, 4.0 * D * F},
+        {"down", do_down, -1, LAYERS, 2.0 * D * F},
+    };
+    int64_t T = n < CHUNK ? n : CHUNK;
+    need_pages(n);
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++) {
+        int calls;
+        double s = time_ops(parts[i].op, parts[i].kind, n - T, T, 0, &calls),
+               flops = parts[i].flops;
+        if (parts[i].op == do_mix && parts[i].kind == 1)
+            flops = 4.0 * D * ((double)n - 0.5 * (double)T);
+        char name[64];
+        snprintf(name, sizeof name, "%s %s", format, parts[i].name);
+        line(name, n, s, 0, flops * (double)T);
+        printf("  %.2f ms in %d layers\n", 1e3 * s * parts[i].layers, parts[i].layers);
     }
 }
 
@@ -519,7 +551,7 @@ int main(int argc, char **argv) {
         const char *name;
         enum kn_dtype type, head;
     } formats[] = {{"bf16", KN_BF16, KN_BF16}, {"int8", KN_I8, KN_I8}, {"int4", KN_I4, KN_I8}};
-    const char *ctx = "0", *prompts = NULL, *kv = "bf16";
+    const char *ctx = "0", *prompts = NULL, *parts = NULL, *kv = "bf16";
     bool is_on[3] = {false}, with_ops = false, is_once = false;
     for (int i = 1; i < argc; i++) {
         bool has_value = i + 1 < argc;
@@ -527,6 +559,8 @@ int main(int argc, char **argv) {
             ctx = argv[++i];
         else if (!strcmp(argv[i], "--prefill") && has_value)
             prompts = argv[++i];
+        else if (!strcmp(argv[i], "--parts") && has_value)
+            parts = argv[++i];
         else if (!strcmp(argv[i], "--kv") && has_value)
             kv = argv[++i];
         else if (!strcmp(argv[i], "--ops"))
@@ -568,12 +602,13 @@ int main(int argc, char **argv) {
             continue;
         }
         int n;
-        double s = time_ops(do_gate_up, -1, CHUNK, 0, &n);
+        double s = time_ops(do_gate_up, -1, 0, CHUNK, 0, &n);
         gemm_rate = 4.0 * F * D * CHUNK / s;
         printf("gate|up of %d tokens: %.1f TF/s\n", CHUNK, gemm_rate / 1e12);
         if (with_ops) run_ops(current);
         each_number(ctx, current, decode_case);
         each_number(prompts, current, run_prefill);
+        each_number(parts, current, run_parts);
         model_free();
     }
     measure_copy();

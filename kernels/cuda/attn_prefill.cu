@@ -13,7 +13,7 @@
  * numerics bf16 operands (stored K and V as read back, P rounded), f32 sums and softmax; tiles
  *          start at absolute multiples of 64, so that a row depends on its own keys only, never
  *          on T
- * refuses  Dh over 128 or odd
+ * refuses  Dh over 128 or odd; on Hopper attn_wgmma.cu takes bf16 heads of 128
  * measured docs/PERF.md */
 #include "kernels/cuda/attn.cuh"
 
@@ -147,8 +147,9 @@ static __global__ void __launch_bounds__(AP_THREADS, 1)
             for (int i = 0; i < NT; i++)
                 mm = fmaxf(mm, fmaxf(S[i][2 * r], S[i][2 * r + 1]));
             mm = lanes_max<4>(mm);
-            float base = mm == -INFINITY ? 0.0f : mm * a.scale_log2;
-            float by = m[r] == -INFINITY ? 0.0f : exp2f(m[r] * a.scale_log2 - base), sum = 0.0f;
+            float base = mm == -INFINITY ? 0.0f : __fmul_rn(mm, a.scale_log2), sum = 0.0f;
+            /* no fma: exactly 1 where m stays, so that a masked tile changes no bit */
+            float by = m[r] == -INFINITY ? 0.0f : exp2f(__fmul_rn(m[r], a.scale_log2) - base);
 #pragma unroll
             for (int i = 0; i < NT; i++) {
                 S[i][2 * r] = exp2f(fmaf(S[i][2 * r], a.scale_log2, -base));
@@ -204,7 +205,9 @@ int attn_prefill_run(kn_dev *dev, const struct kn_attn *a, ox_err *err) {
     char *work;
     int rc = cu_work(dev, (size_t)(T * a->q.cols) * 2, &work, err);
     if (!rc) rc = attn_append(dev, a, work, false, err);
-    if (rc) return rc;
+    bool taken = false;
+    if (!rc) rc = attn_wgmma_run(dev, a, work, &taken, err);
+    if (rc || taken) return rc;
     prefill_args p = {};
     p.q = (const uint16_t *)work;
     p.out = (uint16_t *)a->out.data;

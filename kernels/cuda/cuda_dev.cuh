@@ -155,6 +155,9 @@ void pack_stage_free(kn_dev *dev);
 int embed_run(kn_dev *dev, kn_in out, const kn_weight *table, ox_err *err);
 int swiglu_run(kn_dev *dev, const void *gate_up, int64_t T, int64_t F, int64_t up_at, int64_t ld,
                const kn_tensor *out, ox_err *err);
+/* out [T,n] = columns [at, at + n) of wide [T][ld], f32. */
+int take_columns_run(kn_dev *dev, const float *wide, int64_t ld, int64_t at, const kn_tensor *out,
+                     ox_err *err);
 /* x^ bf16 [T][kpad] of a linear's prologue, for many rows; changes x where add asks for it. */
 int prologue_run(kn_dev *dev, const struct kn_linear *l, int64_t kpad, uint16_t *xhat, ox_err *err);
 int skinny_run(kn_dev *dev, const struct kn_linear *l, ox_err *err);
@@ -175,11 +178,15 @@ int conv_run(kn_dev *dev, const struct kn_gdn *g, int64_t from, int64_t n, struc
              ox_err *err);
 int conv_shift(kn_dev *dev, const struct kn_gdn *g, ox_err *err);
 int gdn_step_run(kn_dev *dev, const struct kn_gdn *g, ox_err *err);
+/* Prefill in chunks where the shape allows, else token by token. */
 int gdn_prefill_run(kn_dev *dev, const struct kn_gdn *g, ox_err *err);
+int gdn_scan_run(kn_dev *dev, const struct kn_gdn *g, ox_err *err);
 /* Normed and rotated queries, f32 or bf16, and K, V rows into the pages. */
 int attn_append(kn_dev *dev, const struct kn_attn *a, void *q_out, bool q_f32, ox_err *err);
 int attn_decode_run(kn_dev *dev, const struct kn_attn *a, ox_err *err);
 int attn_prefill_run(kn_dev *dev, const struct kn_attn *a, ox_err *err);
+/* On Hopper, bf16 heads of 128; q: normed. *taken false: nothing was done. */
+int attn_wgmma_run(kn_dev *dev, const struct kn_attn *a, const void *q, bool *taken, ox_err *err);
 int step_begin(kn_dev *dev, const struct kn_step *s, bool *replayed, ox_err *err);
 int step_end(kn_dev *dev, ox_err *err);
 int step_drawn(kn_dev *dev, int32_t *tok, ox_err *err);

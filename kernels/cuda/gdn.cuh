@@ -67,9 +67,12 @@ DEV float gdn_token(gdn_row<NV> &S, const gdn_row<NV> &q, const gdn_row<NV> &k, 
 }
 
 /* g = -exp(a_log) softplus(a + dt_bias) <= 0; the state decays by exp(g). */
-DEV float gdn_decay(float a, float a_log, float dt_bias) {
+DEV float gdn_log_decay(float a, float a_log, float dt_bias) {
     float z = a + dt_bias, softplus = fmaxf(z, 0.0f) + log1pf(expf(-fabsf(z)));
-    return expf(-expf(a_log) * softplus);
+    return -expf(a_log) * softplus;
+}
+DEV float gdn_decay(float a, float a_log, float dt_bias) {
+    return expf(gdn_log_decay(a, a_log, dt_bias));
 }
 DEV float gdn_beta(float b, float beta_max) {
     return beta_max / (1.0f + expf(-b));

@@ -376,25 +376,32 @@ static void test_kn_cuda__embed_gathers_rows(void **state) {
 
 /* ---- gdn ------------------------------------------------------------------------------------ */
 
+/* The form that prefill takes. CHUNKED: fp16 operands, errors of the table in docs/KERNELS.md 4.4,
+ * where EQUAL_KEYS (nearly so, beta about 1.9) is its worst column. */
 static const struct gdn_case {
     const char *name;
     int64_t T, Hk, Hv, Dk, Dv;
     float beta_max;
+    enum { BY_TOKEN, CHUNKED, EQUAL_KEYS } form;
 } gdn_cases[] = {
-    {"one token", 1, 1, 1, 8, 8, 2.0f},
-    {"not in fours", 11, 3, 3, 10, 14, 2.0f},
-    {"not in fours, step", 4, 2, 2, 30, 22, 2.0f},
-    {"odd rows", 5, 3, 3, 12, 13, 1.0f},
-    {"tile - 1", 8, 1, 2, 28, 31, 2.0f},
-    {"tile + 1", 9, 1, 2, 36, 33, 2.0f},
-    {"tiny-7b-shape", 33, 4, 4, 24, 48, 2.0f},
-    {"shared keys", 17, 2, 6, 16, 32, 2.0f},
-    {"oxbow-mini", 70, 9, 9, 64, 64, 2.0f},
-    {"oxbow-mini step", 3, 9, 9, 64, 64, 2.0f},
-    {"7b", 6, 30, 30, 96, 192, 2.0f},
-    {"7b prefill", 40, 30, 30, 96, 192, 2.0f},
-    {"spans", 1100, 2, 2, 64, 64, 2.0f},
-    {"widest", 20, 1, 1, 128, 64, 2.0f},
+    {"one token", 1, 1, 1, 8, 8, 2.0f, BY_TOKEN},
+    {"not in fours", 11, 3, 3, 10, 14, 2.0f, BY_TOKEN},
+    {"not in fours, step", 4, 2, 2, 30, 22, 2.0f, BY_TOKEN},
+    {"odd rows", 5, 3, 3, 12, 13, 1.0f, BY_TOKEN},
+    {"tile - 1", 8, 1, 2, 28, 31, 2.0f, BY_TOKEN},
+    {"tile + 1", 9, 1, 2, 36, 33, 2.0f, BY_TOKEN},
+    {"tiny-7b-shape", 33, 4, 4, 24, 48, 2.0f, BY_TOKEN},
+    {"shared keys", 17, 2, 6, 16, 32, 2.0f, BY_TOKEN},
+    {"oxbow-mini", 70, 9, 9, 64, 64, 2.0f, CHUNKED},
+    {"oxbow-mini step", 3, 9, 9, 64, 64, 2.0f, BY_TOKEN},
+    {"7b", 6, 30, 30, 96, 192, 2.0f, BY_TOKEN},
+    {"7b prefill", 40, 30, 30, 96, 192, 2.0f, CHUNKED},
+    {"spans", 2060, 2, 2, 64, 64, 2.0f, CHUNKED},
+    {"widest", 20, 1, 1, 128, 64, 2.0f, CHUNKED},
+    {"7b chunks", 333, 3, 3, 96, 192, 2.0f, CHUNKED},
+    {"chunks, shared keys", 139, 2, 4, 128, 128, 2.0f, CHUNKED},
+    {"spans, token by token", 1100, 2, 2, 32, 64, 2.0f, BY_TOKEN},
+    {"nearly equal keys", 1024, 2, 2, 96, 64, 2.0f, EQUAL_KEYS},
 };
 enum { N_GDN = sizeof gdn_cases / sizeof gdn_cases[0], TAPS = 4 };
 
@@ -414,6 +421,18 @@ static void gdn_new(struct gdn_run *s, const struct gdn_case *c, uint64_t seed) 
     s->conv = make(&r, TAPS - 1, channels, KN_BF16, 1.0f);
     s->state = make(&r, Vd, c->Dk, KN_F32, 0.3f);
     s->out = make(&r, T, Vd, KN_BF16, 0.0f);
+    if (c->form == EQUAL_KEYS) { /* and a gate of about 1.9, a decay of about 1 % */
+        float *key = k->host.data, *gate = b->host.data, *log_a = a_log->host.data;
+        for (int64_t i = 0; i < T * Kd; i++) {
+            float near = i < Kd ? key[i] : key[i % Kd] + 0.05f * key[i];
+            key[i] = cpu_from_bf16(cpu_to_bf16(near));
+        }
+        for (int64_t i = 0; i < T * c->Hv; i++)
+            gate[i] = 3.0f;
+        for (int64_t i = 0; i < c->Hv; i++)
+            log_a[i] = -4.5f;
+        upload(k), upload(b), upload(a_log);
+    }
     s->host = (struct kn_gdn){.q = q->host,
                               .k = k->host,
                               .v = v->host,
@@ -443,7 +462,7 @@ static void gdn_tokens(const struct kn_backend *kn, kn_dev *d, const struct kn_g
     kn_tensor *rows[] = {&g.q, &g.k, &g.v, &g.a, &g.b, &g.out};
     for (int i = 0; i < 6; i++)
         *rows[i] = rows_of(*rows[i], from, n);
-    static int32_t tok[2048];
+    static int32_t tok[2100];
     bool replayed;
     ox_err err;
     struct kn_step step = {.tok = tok, .n_cached = from, .n_tok = (int32_t)n};
@@ -474,29 +493,43 @@ static void test_kn_cuda__gdn_agrees_with_the_oracle(void **state) {
         gdn_new(&s, &gdn_cases[i], 300 + i);
         gdn_tokens(gpu, dev, &s.device, 0, gdn_cases[i].T);
         gdn_tokens(kn_cpu(), cpu, &s.host, 0, gdn_cases[i].T);
-        n_bad += !check_tensor(gdn_cases[i].name, s.out, 8e-6);
-        n_bad += !check_tensor(gdn_cases[i].name, s.state, 1e-10);
+        const struct gdn_case *c = &gdn_cases[i];
+        n_bad += !check_tensor(c->name, s.out, c->form == EQUAL_KEYS ? 8e-5 : 8e-6);
+        /* In float64 with operands rounded to fp16 and an exact inverse: 8e-6 to 1.1e-4 for equal
+         * keys, 2e-7 for others. */
+        n_bad += !check_tensor(c->name, s.state,
+                               c->form == EQUAL_KEYS ? 3e-4
+                               : c->form == CHUNKED  ? 3e-6
+                                                     : 1e-10);
         n_bad += !check_tensor(gdn_cases[i].name, s.conv, 1e-14);
         free_pool();
     }
     assert_int_equal(n_bad, 0);
 }
 
-static void test_kn_cuda__gdn_may_be_cut_anywhere(void **state) {
+/* The token-by-token form anywhere, the chunked one at multiples of 64; a piece that starts off the
+ * grid runs up to the next border first. */
+static void test_kn_cuda__gdn_may_be_cut(void **state) {
     NEED_DEVICE();
     static const struct {
         size_t c;
-        int64_t piece;
-    } cuts[] = {{4, 1}, {4, 3}, {9, 1}, {10, 1}, {10, 4}, {8, 10}, {12, 100}, {12, 550}, {2, 1}};
+        int64_t piece, first; /* cuts at multiples of piece; both runs begin with `first` tokens */
+    } cuts[] = {{4, 1, 0},     {4, 3, 0},    {9, 1, 0},    {10, 1, 0},     {10, 4, 0},
+                {16, 100, 0},  {16, 550, 0}, {2, 1, 0},    {12, 64, 0},    {12, 192, 0},
+                {12, 1280, 0}, {14, 128, 0}, {14, 64, 30}, {14, 128, 100}, {15, 64, 0}};
     for (size_t i = 0; i < sizeof cuts / sizeof cuts[0]; i++) {
         const struct gdn_case *c = &gdn_cases[cuts[i].c];
         struct gdn_run s;
         float *got[2][3];
         for (int pass = 0; pass < 2; pass++) {
             gdn_new(&s, c, 700);
-            int64_t step = pass ? cuts[i].piece : c->T;
-            for (int64_t t = 0; t < c->T; t += step)
-                gdn_tokens(gpu, dev, &s.device, t, c->T - t < step ? c->T - t : step);
+            int64_t step = pass ? cuts[i].piece : c->T, end = 0;
+            if (cuts[i].first) gdn_tokens(gpu, dev, &s.device, 0, end = cuts[i].first);
+            for (int64_t t = end; t < c->T; t = end) {
+                end = (t / step + 1) * step;
+                if (end > c->T) end = c->T;
+                gdn_tokens(gpu, dev, &s.device, t, end - t);
+            }
             struct both *b[] = {s.out, s.state, s.conv};
             for (int j = 0; j < 3; j++) {
                 got[pass][j] =
@@ -535,6 +568,7 @@ static const struct attn_case {
     {"oxbow-mini", 300, 64, 9, 3, 0.0f},
     {"7b", 270, 128, 4, 4, 0.0f},
     {"four queries", 140, 128, 8, 2, 0.0f},
+    {"7b, many tiles", 700, 128, 3, 3, 0.0f},
 };
 enum { N_ATTN = sizeof attn_cases / sizeof attn_cases[0], PAGES = 3 };
 static const enum kn_dtype kv_types[] = {KN_BF16, KN_I8, KN_F32};
@@ -633,8 +667,8 @@ static void test_kn_cuda__attn_pieces_give_the_same_bits(void **state) {
     static const struct {
         size_t c;
         int64_t first, piece;
-    } cuts[] = {{9, 292, 1}, {10, 262, 2}, {6, 62, 3}, {9, 0, 75},
-                {10, 0, 90}, {11, 132, 1}, {1, 64, 1}};
+    } cuts[] = {{9, 292, 1}, {10, 262, 2}, {6, 62, 3},   {9, 0, 75},    {10, 0, 90}, {11, 132, 1},
+                {1, 64, 1},  {12, 0, 130}, {12, 0, 256}, {12, 77, 300}, {12, 0, 35}};
     for (size_t i = 0; i < sizeof cuts / sizeof cuts[0]; i++)
         for (int kv = 0; kv < 3; kv++) {
             const struct attn_case *c = &attn_cases[cuts[i].c];
@@ -894,7 +928,7 @@ int main(void) {
         cmocka_unit_test(test_kn_cuda__rows_do_not_depend_on_their_number),
         cmocka_unit_test(test_kn_cuda__embed_gathers_rows),
         cmocka_unit_test(test_kn_cuda__gdn_agrees_with_the_oracle),
-        cmocka_unit_test(test_kn_cuda__gdn_may_be_cut_anywhere),
+        cmocka_unit_test(test_kn_cuda__gdn_may_be_cut),
         cmocka_unit_test(test_kn_cuda__attn_agrees_with_the_oracle),
         cmocka_unit_test(test_kn_cuda__attn_pieces_give_the_same_bits),
         cmocka_unit_test(test_kn_cuda__draws_equal_the_definition),

@@ -2,7 +2,7 @@
  *
  * op       out[i] = epi(pro(x) W_i') of kn.h for T > 8; reference ref_linear
  * args     as linear_skinny.cu; x^ [T][kpad] bf16 and, for int8 and int4, W as bf16 in scratch
- * work     cuBLASLt's; one product a part, gate|up in one
+ * work     cuBLASLt's; one product a part, gate|up in one, narrow f32 parts (a|b) in one
  * smem     cuBLASLt's
  * cost     2 T O D FLOP
  * limit    bf16 tensor cores; below T = 260 the bytes of W
@@ -21,7 +21,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { GEMM_WORKSPACE = 32 << 20, GEMM_ROWS = 4096, MAX_SHAPES = 64 };
+enum { GEMM_WORKSPACE = 32 << 20, GEMM_ROWS = 4096, MAX_SHAPES = 64, NARROW = 128 };
 
 /* Chosen once for a shape: O outputs, K columns, f32 or bf16 out, added to or not. */
 struct gemm_shape {
@@ -232,6 +232,7 @@ struct gemm_job {
     const uint16_t *x; /* [T][kpad] */
     uint16_t *w;       /* room for the largest part as bf16, when weights are int8 or int4 */
     uint16_t *gate_up; /* [T][2 n] */
+    float *narrow;     /* [T][columns of narrow parts]; in the place of gate_up */
 };
 
 /* Rows of part i (of both parts for a pair) as bf16 [rows][kpad]. */
@@ -270,11 +271,49 @@ static int run_pair(struct gemm_job *j, ox_err *err) {
     return rc;
 }
 
+/* How many parts from i on are a few bf16 rows behind one another with f32 out (the gates a and b):
+ * they are one product, because a product of 30 columns takes as long as one of 1000. */
+static int narrow_parts(const struct kn_linear *l, int i, int64_t *cols) {
+    const kn_weight *w = l->w;
+    int n = 0;
+    *cols = 0;
+    for (; l->epi == KN_EPI_STORE && i + n < w->n_parts; n++) {
+        const struct wt_part *p = &w->part[i + n];
+        const struct wt_block *b = p->in_extra ? &w->extra : &w->main;
+        if (p->rows > NARROW || l->out[i + n].dtype != KN_F32 || b->format != WT_BF16 ||
+            p->in_extra != w->part[i].in_extra ||
+            p->tile0 != w->part[i].tile0 + (int32_t)(*cols / SK_ROWS))
+            break;
+        *cols += (int64_t)p->n_tiles * SK_ROWS;
+    }
+    return n;
+}
+
+static int run_narrow(struct gemm_job *j, int i, int n, int64_t cols, ox_err *err) {
+    const struct kn_linear *l = j->l;
+    const uint16_t *rows;
+    int rc = part_rows(j, i, &rows, err);
+    struct product p = {rows, j->x, j->narrow, cols, l->w->kpad, l->x.rows, cols, true, false};
+    if (!rc) rc = multiply(j->dev, &p, err);
+    for (int64_t k = 0, at = 0; !rc && k < n; k++) {
+        rc = take_columns_run(j->dev, j->narrow, cols, at, &l->out[i + k], err);
+        at += (int64_t)l->w->part[i + k].n_tiles * SK_ROWS;
+    }
+    return rc;
+}
+
 static int run_parts(struct gemm_job *j, ox_err *err) {
     const struct kn_linear *l = j->l;
     const kn_weight *w = l->w;
     int rc = 0;
     for (int i = 0; !rc && i < w->n_parts; i++) {
+        int64_t cols;
+        int n = narrow_parts(l, i, &cols);
+        if (n > 1) {
+            rc = run_narrow(j, i, n, cols, err);
+            i += n - 1;
+            continue;
+        }
         const uint16_t *rows;
         rc = part_rows(j, i, &rows, err);
         struct product p = {rows,
@@ -303,14 +342,19 @@ int gemm_run(kn_dev *dev, const struct kn_linear *l, ox_err *err) {
         return ox_err_set(err, OX_EUSAGE, "linear: gate and up are stored in different types");
     size_t nx = is_plain ? 0 : (size_t)(T * w->kpad) * 2;
     size_t nw = w->main.format == WT_BF16 ? 0 : (size_t)(most * SK_ROWS * w->kpad) * 2;
-    size_t ng = l->epi == KN_EPI_SWIGLU ? (size_t)(T * w->main.n_tiles * 16) * 2 : 0;
+    size_t ng = l->epi == KN_EPI_SWIGLU ? (size_t)(T * w->main.n_tiles * 16) * 2
+                                        : (size_t)(T * KN_PARTS * NARROW) * 4;
     nx = (nx + 255) / 256 * 256;
     nw = (nw + 255) / 256 * 256;
     char *work;
     int rc = cu_work(dev, nx + nw + ng + 256, &work, err);
     if (rc) return rc;
-    struct gemm_job j = {dev, l, (const uint16_t *)l->x.data, (uint16_t *)(work + nx),
-                         (uint16_t *)(work + nx + nw)};
+    struct gemm_job j = {dev,
+                         l,
+                         (const uint16_t *)l->x.data,
+                         (uint16_t *)(work + nx),
+                         (uint16_t *)(work + nx + nw),
+                         (float *)(work + nx + nw)};
     if (!is_plain) {
         j.x = (const uint16_t *)work;
         rc = prologue_run(dev, l, w->kpad, (uint16_t *)work, err);

@@ -1,4 +1,5 @@
-/* pointwise.cu - the gather of token embeddings, and silu(gate) * up behind the prefill GEMM.
+/* pointwise.cu - the gather of token embeddings, and what stands behind a prefill GEMM: silu(gate)
+ * * up, and the columns of products that were computed as one.
  *
  * op       out[t] = table[tok[t]]; out = silu(g) * u; reference ref_embed, ref_linear's SwiGLU
  * args     table as packed (cuda_dev.cuh) · out [T,D] f32 · gate_up [T][ld] bf16 · out [T,F]
@@ -71,8 +72,12 @@ static __global__ void swiglu_k(const uint16_t *gate_up, int64_t F, int64_t up_a
     for (int64_t i = threadIdx.x * 4; i + 3 < F; i += blockDim.x * 4) {
         float4 g = load_act4(row, false, i), u = load_act4(row + up_at, false, i);
         float y[4] = {silu(g.x) * u.x, silu(g.y) * u.y, silu(g.z) * u.z, silu(g.w) * u.w};
-        for (int k = 0; k < 4; k++)
-            store_act(out, is_f32, t * F + i + k, y[k]);
+        if (!is_f32 && F % 4 == 0)
+            *(uint2 *)((uint16_t *)out + t * F + i) =
+                make_uint2(pack_bf16(y[0], y[1]), pack_bf16(y[2], y[3]));
+        else
+            for (int k = 0; k < 4; k++)
+                store_act(out, is_f32, t * F + i + k, y[k]);
     }
     for (int64_t i = F / 4 * 4 + threadIdx.x; i < F; i += blockDim.x)
         store_act(out, is_f32, t * F + i, silu(from_bf16(row[i])) * from_bf16(row[up_at + i]));
@@ -83,4 +88,18 @@ int swiglu_run(kn_dev *dev, const void *gate_up, int64_t T, int64_t F, int64_t u
     struct cu_grid g = {dim3((unsigned)T), 256, 0, false};
     return cu_launch(dev, "swiglu_k", swiglu_k, g, err, (const uint16_t *)gate_up, F, up_at, ld,
                      out->data, out->dtype == KN_F32, (const struct step_state *)dev->step);
+}
+
+static __global__ void take_columns_k(const float *wide, int64_t ld, int64_t at, int64_t T,
+                                      int32_t n, float *out, const struct step_state *step) {
+    int64_t i = (int64_t)blockIdx.x * blockDim.x + threadIdx.x;
+    if (i < T * n && !step->done) out[i] = wide[i / n * ld + at + i % n];
+}
+
+int take_columns_run(kn_dev *dev, const float *wide, int64_t ld, int64_t at, const kn_tensor *out,
+                     ox_err *err) {
+    int64_t T = out->rows, n = out->cols;
+    struct cu_grid g = {dim3((unsigned)((T * n + 255) / 256)), 256, 0, false};
+    return cu_launch(dev, "take_columns_k", take_columns_k, g, err, wide, ld, at, T, (int32_t)n,
+                     (float *)out->data, (const struct step_state *)dev->step);
 }

@@ -100,6 +100,14 @@ static int open_file(const char *path, uint64_t *size, ox_err *err) {
     return ox_err_fix(err, "name the files in it, each behind its own -f");
 }
 
+/* Opened without blocking, a pipe whose writer has not come yet is at its end. */
+static int need_writer(int fd, const char *name, ox_err *err) {
+    struct stat st;
+    if (fd == STDIN_FILENO || fstat(fd, &st) != 0 || !S_ISFIFO(st.st_mode)) return 0;
+    ox_err_set(err, OX_EFORMAT, "%s has no text: nothing writes into this pipe", name);
+    return ox_err_fix(err, "start what writes into it first, or: .. | oxbow ask -f -");
+}
+
 /* --- bytes to text --- */
 
 static bool ends_with(const char *name, const char *tail) {
@@ -211,6 +219,8 @@ static int convert(struct ingest *in, const struct ingest_opts *opts, ox_err *er
         rc = read_pdf(in, opts, err);
     else if (binary && !opts->encoding) {
         ox_err_set(err, OX_EFORMAT, "%s looks like %s", name, binary);
+        if (strcmp(binary, "gzip data") == 0)
+            return ox_err_fix(err, "unpack it on the way: zcat %.60s | oxbow ask -f - ..", name);
         return ox_err_fix(err, "give a text, HTML or PDF file");
     } else if (forced ? strcmp(forced, "html") == 0 : html_is_page(in->raw.p, in->raw.n))
         rc = read_html(in, opts, err);
@@ -299,6 +309,7 @@ int ingest_open(const char *spec, const struct ingest_opts *opts, struct ingest 
     if (fd < 0) rc = rc ? rc : fd;
     if (!rc && size > INGEST_MAX_BYTES) rc = too_large(err, buf_str(&in.path), size);
     if (!rc) rc = ingest_read(fd, opts->stop_fd, buf_str(&in.name), &in.raw, err);
+    if (!rc && !in.raw.n) rc = need_writer(fd, buf_str(&in.name), err);
     if (fd > STDIN_FILENO) close(fd);
     if (!rc) rc = finish(&in, r, opts, err);
     if (!rc) {

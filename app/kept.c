@@ -83,10 +83,14 @@ int kept_open(store *st, const char *spec, struct ingest *out, ox_err *err) {
 
 int kept_or_file(store *st, const char *spec, const struct ingest_opts *opts, struct ingest *out,
                  ox_err *err) {
-    ox_err missing = {0};
+    ox_err missing = {0}, why = {0};
     int rc = ingest_open(spec, opts, out, &missing);
-    if (rc == OX_ENOTFOUND && st && kept_is_id(spec) && kept_open(st, spec, out, err) == 0)
-        return 0;
+    if (rc == OX_ENOTFOUND && st && kept_is_id(spec)) {
+        rc = kept_open(st, spec, out, &why);
+        if (rc && rc != OX_ENOTFOUND) missing = why; /* it is there, the range is not */
+        if (rc == OX_ENOTFOUND)
+            ox_err_fix(&missing, "check the name; no kept document begins so either");
+    }
     if (rc && err) *err = missing;
     return rc;
 }

@@ -90,14 +90,31 @@ static int add_numbered(const struct ingest *in, struct buf *b, ox_err *err) {
     return rc;
 }
 
+static int add_part_json(const struct ingest *in, struct buf *b, ox_err *err) {
+    const char *s = buf_str(&in->text) + in->from;
+    size_t n = in->to - in->from, lines = 0;
+    for (size_t i = 0; i + 1 < n; i++)
+        lines += s[i] == '\n';
+    int rc = buf_puts(b, "{\"name\":", err);
+    if (!rc) rc = text_json(b, buf_str(&in->name), in->n_base, err);
+    if (!rc)
+        rc = buf_printf(b, err,
+                        ",\"byte_start\":%zu,\"byte_end\":%zu,\"line_start\":%zu,"
+                        "\"line_end\":%zu,\"text\":",
+                        in->from, in->to, in->first_line, in->first_line + lines);
+    if (!rc) rc = text_json(b, s, n, err);
+    return rc ? rc : buf_puts(b, "}\n", err);
+}
+
 static int do_show(struct cli *c, ox_err *err) {
+    bool json = flags_has(&c->flags, "--json");
     struct ingest in = {0};
     struct buf b = {0};
     store *st = NULL;
     int rc = stored_open(c, true, &st, err);
     for (size_t i = 1; !rc && i < c->flags.n_word; i++) {
         rc = kept_open(st, c->flags.word[i], &in, err);
-        if (!rc) rc = add_numbered(&in, &b, err);
+        if (!rc) rc = json ? add_part_json(&in, &b, err) : add_numbered(&in, &b, err);
         ingest_deinit(&in);
     }
     if (!rc) rc = stored_flush(&b, err);
@@ -115,6 +132,7 @@ struct earlier { /* the stored text that a file had before it grew */
     const char *path;
     int64_t id;
     size_t n_bytes;
+    size_t n_of_path; /* documents of this path, whatever their text */
     char uid[17];
 };
 
@@ -123,9 +141,9 @@ static int each_earlier(void *user, const struct store_doc *d) {
     struct earlier *e = user;
     char *text = NULL;
     size_t n = 0;
-    if (d->id == e->now->id || !d->source_path || strcmp(d->source_path, e->path) != 0 ||
-        d->n_bytes >= e->now->text.n || d->n_bytes <= e->n_bytes)
-        return 0;
+    if (d->id == e->now->id || !d->source_path || strcmp(d->source_path, e->path) != 0) return 0;
+    e->n_of_path++;
+    if (d->n_bytes >= e->now->text.n || d->n_bytes <= e->n_bytes) return 0;
     if (store_doc_text(e->st, d->id, 0, 0, &text, &n, NULL) == 0 &&
         memcmp(text, e->now->text.p, n) == 0) {
         e->id = d->id;
@@ -144,6 +162,8 @@ static int follow(struct talk *t, const struct talk_doc *d, struct buf *b, ox_er
     char n[SAY_BYTES];
     size_t same = 0;
     int rc = store_doc_list(t->st, each_earlier, &e, err);
+    if (!rc && !e.id && e.n_of_path)
+        rc = buf_puts(b, "      begins otherwise than before: kept beside the earlier text\n", err);
     if (rc || !e.id) return rc;
     if (store_doc_tokens_get(t->st, e.id, 0, e.n_bytes, &old, NULL) == 0)
         while (same < old.n && same < d->tok.n && old.v[same] == d->tok.v[same])

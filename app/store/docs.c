@@ -322,7 +322,7 @@ int store_doc_delete(store *st, int64_t id, bool force, ox_err *err) {
     bool own;
     int rc = name_users(st, id, &users, err);
     if (!rc && users.n && !force) {
-        rc = ox_err_set(err, OX_EFAIL, "document is used by %.200s", buf_str(&users));
+        rc = ox_err_set(err, OX_EFAIL, "document is used by session %.200s", buf_str(&users));
         ox_err_fix(err, "--force deletes it; the quotations in the answers stay");
     }
     if (!rc) rc = store_step_begin(st, false, &own, err);

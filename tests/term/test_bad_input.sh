@@ -10,6 +10,8 @@ printf 'some text\nin two lines\n' >doc.txt
 printf ' \n\n' >blank.txt
 mkdir folder
 mkfifo fifo
+printf '\037\213\010\000' >old.gz
+printf 'one\000two\000three\000\000\000\n' >nuls.txt
 printf '\177ELF\002\001\001' >program; head -c 200 /dev/zero >>program
 printf 'PK\003\004 and more' >zip.txt
 printf 'GGUF\003\000\000\000' >model.gguf
@@ -86,7 +88,7 @@ done <<'TABLE'
 4|cannot open none.txt|ask -f none.txt x
 4|cannot open folder/none|ask -f folder/none x
 2|folder is a folder|ask -f folder x
-1|fifo has no text|ask -f fifo x
+1|fifo has no text: nothing writes|ask -f fifo x
 1|empty.txt has no text (0 characters)|ask -f empty.txt x
 1|blank.txt has no text|ask -f blank.txt x
 1|looks like an ELF program|ask -f program x
@@ -97,6 +99,8 @@ done <<'TABLE'
 5|huge.txt: too large: 3072 MiB|ask -f huge.txt x
 5|too large|ask -f /dev/zero x
 5|does not fit: 5,000,|ask -f oneline.txt x
+1|zcat old.gz|ask -f old.gz x
+1|looks like binary data|ask -f nuls.txt x
 2|doc.txt has 2 lines|ask -f doc.txt:3-4 x
 2|doc.txt has 2 lines|ask -f doc.txt:0 x
 2|doc.txt has 2 lines|ask -f doc.txt:2-1 x

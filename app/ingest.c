@@ -2,6 +2,7 @@
 #include "app/ingest.h"
 
 #include "app/child.h"
+#include "app/core/columns.h"
 #include "app/core/text.h"
 #include "app/html.h"
 
@@ -154,21 +155,42 @@ static int cut_pages(struct ingest *in, ox_err *err) {
     return 0;
 }
 
-static int read_pdf(struct ingest *in, const struct ingest_opts *opts, ox_err *err) {
-    const char *path = buf_str(&in->path);
-    struct buf safe = {0}, text = {0};
+static int run_pdftotext(const char *path, bool looks, int stop_fd, struct buf *out, ox_err *err) {
     const struct child_limits limits = {.cpu_s = 120,
                                         .wall_s = 180,
                                         .memory_bytes = (size_t)2 << 30,
                                         .output_bytes = INGEST_MAX_BYTES};
+    const char *const argv[] = {"pdftotext", "-enc", "UTF-8", "-q", path, "-", NULL};
+    const char *const as_it_looks[] = {"pdftotext", "-layout", "-enc", "UTF-8",
+                                       "-q",        path,      "-",    NULL};
+    return child_capture(looks ? as_it_looks : argv, &limits, stop_fd, out, err);
+}
+
+/* Pages in columns are read again, in the order of reading. */
+static int convert_pdf(const char *path, int stop_fd, struct buf *out, ox_err *err) {
+    struct buf looks = {0}, order = {0};
+    int rc = run_pdftotext(path, true, stop_fd, &looks, err);
+    bool columns = !rc && columns_any(buf_str(&looks), looks.n);
+    if (columns) rc = run_pdftotext(path, false, stop_fd, &order, err);
+    if (!rc && columns) rc = columns_join(&looks, &order, out, err);
+    if (!rc && !columns) {
+        *out = looks;
+        looks = (struct buf){0};
+    }
+    buf_deinit(&looks);
+    buf_deinit(&order);
+    return rc;
+}
+
+static int read_pdf(struct ingest *in, const struct ingest_opts *opts, ox_err *err) {
+    const char *path = buf_str(&in->path);
+    struct buf safe = {0}, text = {0};
     if (strcmp(path, "-") == 0) {
         ox_err_set(err, OX_EFORMAT, "a PDF document on stdin");
         return ox_err_fix(err, "save it and give the file: -f FILE.pdf");
     }
     int rc = buf_printf(&safe, err, "%s%s", path[0] == '-' ? "./" : "", path);
-    const char *const argv[] = {"pdftotext", "-layout",      "-enc", "UTF-8",
-                                "-q",        buf_str(&safe), "-",    NULL};
-    if (!rc) rc = child_capture(argv, &limits, opts->stop_fd, &text, err);
+    if (!rc) rc = convert_pdf(buf_str(&safe), opts->stop_fd, &text, err);
     if (rc == OX_ENOTFOUND) {
         ox_err_set(err, OX_EFAIL, "%s is a PDF document, and pdftotext is not installed", path);
         rc = ox_err_fix(err, "install the package poppler-utils");

@@ -37,8 +37,11 @@ static int add_line(struct buf *b, const struct store_doc *d, ox_err *err) {
     int rc = buf_printf(b, err, "%.4s  ", d->uid);
     if (!rc) rc = text_show(b, d->name, strlen(d->name), TEXT_LINE, err);
     if (!rc && d->n_tokens) rc = buf_printf(b, err, "  %s tokens", say_count(tokens, d->n_tokens));
-    if (!rc) rc = buf_printf(b, err, "  %s lines", say_count(lines, d->n_lines));
-    if (!rc && d->n_pages) rc = buf_printf(b, err, "  %zu pages", d->n_pages);
+    if (!rc)
+        rc = buf_printf(b, err, "  %s line%s", say_count(lines, d->n_lines),
+                        d->n_lines == 1 ? "" : "s");
+    if (!rc && d->n_pages)
+        rc = buf_printf(b, err, "  %zu page%s", d->n_pages, d->n_pages == 1 ? "" : "s");
     if (!rc) rc = buf_printf(b, err, "  %s", d->encoding);
     if (!rc && strcmp(d->kind, "text") != 0) rc = buf_printf(b, err, "  %s", d->kind);
     return rc;

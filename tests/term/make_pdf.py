@@ -1,6 +1,7 @@
 """make_pdf.py OUT KIND - small PDF files for test_documents.sh, written from the file format itself.
 
 text: two pages of lines. blank: a page without text. bomb: a page whose stream unpacks to 100 MB.
+columns: a page of two columns.
 """
 import sys
 import zlib
@@ -11,16 +12,27 @@ PAGES = [
 ]
 
 
+COLUMNS = [
+    ["The officer on the fishing", "boat found the flag afloat", "beside the light and dry", "enough to be hoisted once",
+     "more by the old watchman", "of the harbour that night."],
+    ["The harbour master wrote", "that the lamp was out at", "a quarter to nine and asked", "for a gas lamp before the",
+     "spring of the next year,", "and the Board agreed so."],
+]
+
+
+def rows(lines, leading=16):
+    return "".join(f"({line}) Tj 0 -{leading} Td " for line in lines)
+
+
 def content(kind):
     if kind == "blank":
         return [b"0 0 m 100 100 l S"]
     if kind == "bomb":
         return [b"BT /F1 12 Tf 72 720 Td (a) Tj ET\n" + b" " * (100 << 20)]
-    pages = []
-    for lines in PAGES:
-        rows = "".join(f"({line}) Tj 0 -16 Td " for line in lines)
-        pages.append(f"BT /F1 12 Tf 72 720 Td {rows}ET".encode())
-    return pages
+    if kind == "columns":
+        left, right = (rows(lines, 11) for lines in COLUMNS)
+        return [f"BT /F1 10 Tf 60 720 Td {left}ET BT /F1 10 Tf 320 720 Td {right}ET".encode()]
+    return [f"BT /F1 12 Tf 72 720 Td {rows(lines)}ET".encode() for lines in PAGES]
 
 
 def main(path, kind):

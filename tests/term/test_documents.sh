@@ -77,11 +77,12 @@ docs show page.html; out_has "# The log" "HTML headings"; grep -q evil "$tmp/out
 
 # PDF through the converter, with pages
 if command -v pdftotext >/dev/null 2>&1 && command -v python3 >/dev/null 2>&1; then
-    for kind in text blank bomb; do python3 "$OXBOW_TEST_DIR/term/make_pdf.py" $kind.pdf $kind; done
+    for kind in text blank bomb columns; do python3 "$OXBOW_TEST_DIR/term/make_pdf.py" $kind.pdf $kind; done
     docs add text.pdf; is_rc 0 "PDF"; out_has "2 pages" "PDF"; out_has "pdf" "PDF"
     docs show text.pdf:p2; out_has "-- page 2" "page two"; out_has "The clerk tried four times" "page two"
     grep -q "quarter to nine" "$tmp/out" && fail "page two has words of page one"
     ask -f text.pdf --cite "when?"; out_has "exact" "PDF is cited"
+    ask -f columns.pdf --cite "when?"; out_has "columns.pdf:9-10 bytes" "a PDF in columns"; out_has "exact" "a PDF in columns"
     cp text.pdf ./-x.pdf; docs add ./-x.pdf; is_rc 0 "a name that begins with -"
     cp text.pdf named.txt; docs add named.txt; is_rc 0 "a PDF by content, not by name"
     docs add blank.pdf; is_rc 1 "a scan"; err_has "has no text" "a scan"
@@ -109,7 +110,7 @@ done <<'TABLE'
 5|too large|sparse
 TABLE
 docs add nulls; is_rc 1 "NULs"
-docs add oneline; is_rc 0 "one line of 5 MB"; out_has "1 lines" "one line of 5 MB"
+docs add oneline; is_rc 0 "one line of 5 MB"; out_has "  1 line  " "one line of 5 MB"
 if [ "$(id -u)" != 0 ]; then
     printf x >locked; chmod 000 locked; docs add locked; is_rc 1 "permission denied"; err_has "who may read" "permission"
 fi

@@ -82,7 +82,8 @@ void keep_model(struct keep *k, const struct ox_info *info) {
 }
 
 const struct ox_state_io *keep_io(struct keep *k, const struct work *job) {
-    if (!k->cache || !job->keep) return NULL;
+    bool looks = job->kind == WORK_PLAN; /* what is kept counts; a plan writes nothing */
+    if (!k->cache || (!job->keep && !looks)) return NULL;
     const struct states_tip tip = {.db_uid = k->db_uid,
                                    .chat_uid = job->chat_uid,
                                    .want = job->leaf,

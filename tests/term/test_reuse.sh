@@ -1,0 +1,25 @@
+#!/bin/sh
+# test_reuse.sh - what --dry-run promises about saved states is what the real program then does.
+set -u
+. "$OXBOW_TEST_DIR/term/lib.sh"
+[ -x "$real" ] || { echo "SKIP test_reuse: no oxbow"; exit 0; }
+cd "$tmp" || exit 1
+"$real" ask -q --no-save -n 1 hello </dev/null >/dev/null 2>&1 || { echo "SKIP test_reuse: no model"; exit 0; }
+seq -f 'line %g of a short text' 1 40 >text.txt
+field() { python3 -c 'import json,sys; print(json.load(open(sys.argv[1]))[sys.argv[2]])' "$tmp/out" "$1"; }
+real() { run "$real" "$@" -f text.txt </dev/null; }
+
+real ask --dry-run --json "Who?"
+[ "$(field reused)" = 0 ] || fail "nothing is saved yet"
+real ask -q -n 2 "Who?"
+real ask --dry-run --json "What?"
+planned=$(field reused)
+[ "$planned" -gt 300 ] || fail "the document is read: another question reuses it"
+[ "$(field bytes)" -gt 0 ] || fail "a state to load has bytes"
+real ask --dry-run "What?"
+out_has "reused from saved states" "--dry-run says so"
+real ask --dry-run --json --no-save "What?"
+[ "$(field reused)" = 0 ] || fail "--no-save looks at no state"
+real ask --json -q -n 2 "What?"
+[ "$(field reused)" = "$planned" ] || fail "what was planned is what happens"
+done_testing

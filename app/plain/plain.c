@@ -9,6 +9,7 @@
 #include "app/core/text.h"
 #include "app/signals.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -100,6 +101,11 @@ static void say_meter(struct plain *p) {
     p->used_before = now;
 }
 
+/* SIGTERM and SIGHUP stop the answer too, but they mean the program. */
+static bool is_told_to_leave(const struct talk *t) {
+    return t->signo && t->signo != SIGINT;
+}
+
 int plain_ask(struct plain *p, const char *question, size_t n, ox_err *err) {
     struct talk *t = &p->talk;
     bool was_full = t->is_full;
@@ -127,6 +133,7 @@ int plain_ask(struct plain *p, const char *question, size_t n, ox_err *err) {
     end_marks(p);
     if (p->out.is_closed) return rc;
     int end = output_end_line(&p->out, rc ? NULL : err);
+    p->is_done = p->is_done || is_told_to_leave(t);
     if (rc) return rc;
     if (t->end == CHAT_STOPPED) plain_note(p, "stopped after %zu tokens", t->ledger.n_out);
     if (t->end == CHAT_LENGTH) plain_note(p, "stopped at the length limit");
@@ -273,6 +280,7 @@ int plain_run(struct plain *p, const char *draft, ox_err *err) {
         stopped_at = typed.n ? -QUIT_S : clock_s();
         if (rc) p->talk.signo = signo;
     }
+    if (!rc && is_told_to_leave(&p->talk)) rc = OX_ECANCELLED;
     ox_err full = {0};
     if (talk_keep(&p->talk, &full)) {
         ox_err_fix(&full, "the last question and answer are on the screen only: copy them");

@@ -49,6 +49,21 @@ run "$fake" chat --plain -m evil <"$tmp/in"
 LC_ALL=C grep -q "$(printf '\033')" "$tmp/out" && fail "an escape byte came through"
 out_has "<1B>]0;title" "escape bytes are shown"
 
+# a signal that means the program ends it, also in the middle of an answer
+mkfifo typed
+for sig in TERM:143 HUP:129; do
+    "$fake" chat --plain --no-save -m slow <typed >"$tmp/out" 2>"$tmp/err" &
+    pid=$!
+    exec 3>typed
+    echo hello >&3
+    i=0; until grep -q "5 6 7" "$tmp/out" || [ $i = 100 ]; do sleep 0.1; i=$((i + 1)); done
+    kill -s ${sig%:*} $pid
+    i=0; while kill -0 $pid 2>/dev/null && [ $i -lt 50 ]; do sleep 0.1; i=$((i + 1)); done
+    exec 3>&-
+    wait $pid; rc=$?
+    is_rc ${sig#*:} "SIG$sig during an answer"; err_has "stopped after" "SIG$sig during an answer"
+done
+
 # on a terminal
 command -v tmux >/dev/null || { echo "SKIP the terminal part: no tmux"; done_testing; }
 t() { tmux -f /dev/null -S "$tmp/sock" "$@"; }

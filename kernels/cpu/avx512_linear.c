@@ -147,6 +147,18 @@ static void q8_tile(const struct cpu_mat *m, int64_t b, int R, const struct quan
         tiles(m, b, 1, x, form, t0, n, false, acc);
 }
 
+/* Scales of step s: a division of its own would take as long as the step. */
+FORCE_INLINE vf step_scale(const struct cpu_mat *m, const char *scales, int64_t s, int64_t steps) {
+    int64_t g = steps == 1 ? s : steps == 0 ? 0 : (int64_t)((uint32_t)s / (uint32_t)steps);
+    if (m->scale_bf16) return vf_from_bf16((const uint16_t *)(const void *)scales + g * CPU_ROWS);
+    return vf_load((const float *)(const void *)scales + g * CPU_ROWS);
+}
+
+/* Steps under one scale; 0: a row has only one. */
+static int64_t group_steps(const struct cpu_mat *m) {
+    return m->n_groups == 1 ? 0 : m->group / STEP;
+}
+
 /* ---- one token ----------------------------------------------------------------------------- */
 
 /* Walks straight through a block. Four chains of sums: vpdpbusd takes four cycles, and a line of
@@ -170,11 +182,13 @@ FORCE_INLINE __m512 int4_sums(const char *line, const int8_t *q, __m512i corr) {
 static void int4_block(const struct cpu_mat *m, int64_t b, const struct quants *x, float *acc) {
     const struct quant *form = &x->main[FOR_INT4];
     const char *line = (const void *)cpu_words(m, b);
+    const char *scales = cpu_scales(m, b);
+    int64_t steps = group_steps(m);
     vf f = vf_load(acc);
     for (int64_t s = 0; s < x->n_steps; s++) {
         vf y = int4_sums(line + s * (STEP / 8) * 64, form->q + s * STEP,
                          _mm512_set1_epi32(form->corr[s]));
-        vf ws = load_scale(m, b, m->n_groups == 1 ? 0 : s * STEP / m->group, 0);
+        vf ws = step_scale(m, scales, s, steps);
         f = vf_fma(vf_mul(y, vf_set(form->scale[s])), ws, f);
     }
     vf_store(acc, f);
@@ -186,6 +200,8 @@ FORCE_INLINE void int8_block(const struct cpu_mat *m, int64_t b, const struct qu
                              const bool has_rest, float *rest, float *acc) {
     const struct quant *form = &x->main[FOR_INT8], *fine = &x->rest[FOR_INT8];
     const char *line = (const void *)cpu_words(m, b);
+    const char *scales = cpu_scales(m, b);
+    int64_t steps = group_steps(m);
     vf f = vf_load(acc);
     for (int64_t s = 0; s < x->n_steps; s++) {
         __m512i a[2] = {_mm512_set1_epi32(form->corr[s]), _mm512_setzero_si512()};
@@ -198,7 +214,7 @@ FORCE_INLINE void int8_block(const struct cpu_mat *m, int64_t b, const struct qu
             a[w % 2] = dot4(a[w % 2], v, form->q + s * STEP + w * 4);
             if (has_rest) r[w % 2] = dot4(r[w % 2], v, fine->q + s * STEP + w * 4);
         }
-        vf ws = load_scale(m, b, m->n_groups == 1 ? 0 : s * STEP / m->group, 0);
+        vf ws = step_scale(m, scales, s, steps);
         vf y = _mm512_cvtepi32_ps(_mm512_add_epi32(a[0], a[1]));
         f = vf_fma(vf_mul(y, vf_set(form->scale[s])), ws, f);
         if (!has_rest) continue;
@@ -206,7 +222,7 @@ FORCE_INLINE void int8_block(const struct cpu_mat *m, int64_t b, const struct qu
         vf_store(rest + s * CPU_ROWS, vf_mul(y, vf_set(fine->scale[s])));
     }
     for (int64_t s = 0; has_rest && s < x->n_steps; s++) {
-        vf ws = load_scale(m, b, m->n_groups == 1 ? 0 : s * STEP / m->group, 0);
+        vf ws = step_scale(m, scales, s, steps);
         f = vf_fma(vf_load(rest + s * CPU_ROWS), ws, f);
     }
     vf_store(acc, f);

@@ -17,8 +17,8 @@ enum { CPU_ROWS = 16 }; /* rows of a packed block: lanes of a zmm register */
 enum { CPU_DRAWS = 8 }; /* ids drawn and not yet fetched */
 
 /* One part in blocks of 16 rows. A block is one run of memory, so that decode walks straight
- * through a weight: its 32-bit words transposed, [word][row % 16], then its scales, then its zero
- * points. A word holds 8 int4, 4 int8, 2 bf16 or f16, or 1 f32 of one row, as in the file; missing
+ * through a weight: its scales, its zero points, then its 32-bit words transposed, [word][row %
+ * 16]. A word holds 8 int4, 4 int8, 2 bf16 or f16, or 1 f32 of one row, as in the file; missing
  * rows are zero. One layout for every type, and packing is a transposition. */
 struct cpu_mat {
     int64_t rows, cols, n_blocks;
@@ -30,7 +30,7 @@ struct cpu_mat {
     bool has_zero;            /* else 2^(bits-1) is the stored number that means 0 */
     const char *block;        /* of rows 0 to 15 */
     size_t block_bytes;       /* from one block to the next: two parts of one shape take turns */
-    size_t scale_at, zero_at; /* within a block: [n_groups][16], zero points f32 */
+    size_t zero_at, words_at; /* within a block: [n_groups][16], zero points f32 */
 };
 
 struct kn_weight {
@@ -85,10 +85,10 @@ int cpu_slab_take(kn_dev *dev, size_t bytes, struct cpu_slab **slab, char **out,
 void cpu_slab_drop(kn_dev *dev, struct cpu_slab *slab); /* NULL is fine */
 
 static inline const uint32_t *cpu_words(const struct cpu_mat *m, int64_t b) {
-    return (const void *)(m->block + (size_t)b * m->block_bytes);
+    return (const void *)(m->block + (size_t)b * m->block_bytes + m->words_at);
 }
 static inline const void *cpu_scales(const struct cpu_mat *m, int64_t b) {
-    return m->block + (size_t)b * m->block_bytes + m->scale_at;
+    return m->block + (size_t)b * m->block_bytes;
 }
 static inline const float *cpu_zeros(const struct cpu_mat *m, int64_t b) {
     return (const void *)(m->block + (size_t)b * m->block_bytes + m->zero_at);

@@ -93,13 +93,13 @@ static void shape_mat(const struct kn_part *p, struct cpu_mat *m) {
     m->scale_bf16 = is_q && p->scale_dtype == KN_BF16; /* kept as narrow as the file has them */
 }
 
-/* Places words, scales and zero points within a block, each from a multiple of 64. */
+/* Places scales, zero points and words within a block, each from a multiple of 64. */
 static void shape_block(const struct kn_part *p, struct cpu_mat *m) {
     size_t n_scales = is_quantised(p) ? (size_t)(m->n_groups * CPU_ROWS) : 0;
     m->has_zero = p->zero != NULL;
-    m->scale_at = (size_t)(m->n_words * CPU_ROWS) * 4;
-    m->zero_at = m->scale_at + (n_scales * (m->scale_bf16 ? 2 : 4) + 63) / 64 * 64;
-    m->block_bytes = m->zero_at + (m->has_zero ? n_scales * 4 : 0);
+    m->zero_at = (n_scales * (m->scale_bf16 ? 2 : 4) + 63) / 64 * 64;
+    m->words_at = m->zero_at + (m->has_zero ? n_scales * 4 : 0);
+    m->block_bytes = m->words_at + (size_t)(m->n_words * CPU_ROWS) * 4;
 }
 
 /* gate and up are read together, block by block. */

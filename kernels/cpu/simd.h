@@ -218,6 +218,12 @@ static inline vf vf_keep_n(vf v, int64_t n, vf other) {
 }
 #endif
 
+/* Asks for the lines of `bytes` bytes; harmless where nothing is. */
+static inline void simd_ask_for(const void *p, size_t bytes) {
+    for (size_t at = 0; at < bytes; at += 64)
+        _mm_prefetch((const char *)p + at, _MM_HINT_T0);
+}
+
 /* Sum of the lanes by halves: (j, j + VL/2) first, neighbours last. */
 static inline float vf_sum(vf v) {
 #if defined(__AVX512F__)

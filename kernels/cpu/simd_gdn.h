@@ -127,6 +127,18 @@ static void convolve(const struct kn_gdn *g, kn_in in, int64_t c_in, int64_t c, 
     }
 }
 
+/* Keeps the last three raw inputs, oldest first, of n channels; c_in and c as in convolve(). */
+static void shift_conv(const struct kn_gdn *g, kn_in in, int64_t c_in, int64_t c, int64_t n) {
+    int64_t keep = TAPS - 1, channels = g->taps.rows, T = in->rows;
+    float *conv = (float *)g->conv.data + c;
+    for (int64_t r = 0; r < keep; r++) {
+        int64_t t = T - keep + r; /* negative: still in the old state */
+        const float *from =
+            t < 0 ? conv + (keep + t) * channels : (const float *)in->data + t * in->cols + c_in;
+        memcpy(conv + r * channels, from, (size_t)n * sizeof *conv);
+    }
+}
+
 static void l2_norm(float *x, int64_t n, float eps, float scale) {
     vf r = vf_set(simd_rsqrt(simd_square_sum(x, n) + eps) * scale);
     for (int64_t i = 0; i < n; i += VL)
@@ -208,6 +220,8 @@ static void run_few(void *arg, int i) {
                 step_rows(S, j->Dk, nc, rows, k, q, v + d, decay, beta, y);
         }
     }
+    /* Nobody else reads these channels: their lines need not travel to the caller's core. */
+    shift_conv(g, &g->v, h * j->Dv + d0, 2 * j->Kd + h * j->Dv + d0, n);
 }
 
 /* ---- many tokens: columns side by side ------------------------------------------------------ */
@@ -311,26 +325,6 @@ static void run_many(void *arg, int i) {
 
 /* ---- the operation ------------------------------------------------------------------------- */
 
-/* The last three raw projections, oldest first. */
-static void shift_conv(const struct kn_gdn *g) {
-    int64_t keep = TAPS - 1, channels = g->taps.rows, T = g->q.rows;
-    float *conv = g->conv.data;
-    for (int64_t r = 0; r < keep; r++) {
-        int64_t t = T - keep + r; /* negative: still in the old state */
-        float *to = conv + r * channels;
-        if (t < 0) {
-            memmove(to, conv + (keep + t) * channels, (size_t)channels * sizeof *to);
-            continue;
-        }
-        kn_in in[] = {&g->q, &g->k, &g->v};
-        for (int i = 0; i < 3; i++) {
-            memcpy(to, (const float *)in[i]->data + t * in[i]->cols,
-                   (size_t)in[i]->cols * sizeof *to);
-            to += in[i]->cols;
-        }
-    }
-}
-
 static int run_gdn(kn_dev *dev, const struct kn_gdn *g, ox_err *err) {
     struct gdn_job j = {.g = g, .T = g->q.rows, .Hk = g->n_k_heads, .Hv = g->n_v_heads};
     j.Dk = g->q.cols / j.Hk;
@@ -340,7 +334,8 @@ static int run_gdn(kn_dev *dev, const struct kn_gdn *g, ox_err *err) {
     if (g->taps.cols != TAPS || j.Dk > MAX_DK) return ref_gdn(dev, g, err);
     if (j.T < MANY) {
         cpu_parallel(dev, (int)(j.Hv * ((j.Dv + STEP_ROWS - 1) / STEP_ROWS)), run_few, &j);
-        shift_conv(g);
+        shift_conv(g, &g->q, 0, 0, j.Kd);
+        shift_conv(g, &g->k, 0, j.Kd, j.Kd);
         return 0;
     }
     void *mem;
@@ -353,7 +348,9 @@ static int run_gdn(kn_dev *dev, const struct kn_gdn *g, ox_err *err) {
     j.n_tasks = cpu_threads(dev);
     cpu_parallel(dev, j.n_tasks, run_inputs, &j);
     cpu_parallel(dev, (int)(j.Hv * ((j.Dv + VL - 1) / VL)), run_many, &j);
-    shift_conv(g);
+    shift_conv(g, &g->q, 0, 0, j.Kd);
+    shift_conv(g, &g->k, 0, j.Kd, j.Kd);
+    shift_conv(g, &g->v, 0, 2 * j.Kd, g->v.cols);
     return 0;
 }
 

@@ -3,9 +3,9 @@
  * judges nothing. --cpu: one thread by its CPU time, for a machine that is never quiet.
  * docs/KERNELS.md section 9 has the rules; docs/PERF.md the history.
  *
- *   kn_bench [-m FOLDER] [-t THREADS] [-l LEVEL] [--f32] [--json] [--cpu] [--runs N] [CASE..]
- *   CASE: rates  decode:CTX  prefill:TOKENS  fidelity  fidelity:4500
- *   default: rates decode:0 decode:4096 prefill:512 prefill:4096 */
+ *   kn_bench [-m FOLDER] [-t THREADS] [-l LEVEL] [--f32] [--kv-int8] [--json] [--cpu] [--runs N]
+ * [CASE..] CASE: rates  decode:CTX  prefill:TOKENS  fidelity  fidelity:4500 default: rates decode:0
+ * decode:4096 prefill:512 prefill:4096 */
 #include "engine/pool.h"
 #include "engine/weights.h"
 #include "kernels/base/ox_mem.h"
@@ -80,9 +80,10 @@ static struct widths widths(const struct ox_config *c) {
 }
 
 static void model_open(struct model *m, const char *dir, const char *level,
-                       const struct kn_host *host, bool f32_act, int64_t max_ctx) {
+                       const struct kn_host *host, bool f32_act, enum kn_dtype kv,
+                       int64_t max_ctx) {
     ox_err err;
-    *m = (struct model){.kn = kn_cpu(), .max_ctx = max_ctx, .kv = f32_act ? KN_F32 : KN_BF16};
+    *m = (struct model){.kn = kn_cpu(), .max_ctx = max_ctx, .kv = f32_act ? KN_F32 : kv};
     struct kn_open how = {.host = host, .which = level, .f32_act = f32_act};
     stop_on(folder_open(dir, &m->folder, &err), &err);
     stop_on(config_read(m->folder, false, &m->c, &err), &err);
@@ -302,6 +303,7 @@ struct options {
     const char *dir, *level;
     int threads, runs;
     bool f32_act, json;
+    enum kn_dtype kv;
     struct rates rates;
 };
 
@@ -424,7 +426,7 @@ static void case_fidelity(struct model *m, const struct options *o, const char *
     int64_t n = ids->dim[0], V = m->c.n_vocab;
     pool *threads;
     stop_on(pool_open(o->threads, &threads, &err), &err);
-    model_open(&exact, o->dir, o->level, pool_host(threads), true, n);
+    model_open(&exact, o->dir, o->level, pool_host(threads), true, KN_F32, n);
     float *a = need((size_t)(2 * 32 * V) * 4), *b = a + 32 * V;
     int32_t *tok = need((size_t)n * 4), *best = need((size_t)n * 4);
     memcpy(tok, ids->data, (size_t)n * 4);
@@ -476,7 +478,7 @@ static void case_rates(struct options *o, const struct kn_host *host) {
 }
 
 int main(int argc, char **argv) {
-    struct options o = {.runs = 10};
+    struct options o = {.runs = 10, .kv = KN_BF16};
     const char *cases[32] = {"rates", "decode:0", "decode:4096", "prefill:512", "prefill:4096"};
     int n = 0;
     for (int i = 1; i < argc; i++) {
@@ -491,6 +493,8 @@ int main(int argc, char **argv) {
             o.runs = (int)strtol(argv[++i], NULL, 10);
         else if (!strcmp(argv[i], "--f32"))
             o.f32_act = true;
+        else if (!strcmp(argv[i], "--kv-int8"))
+            o.kv = KN_I8;
         else if (!strcmp(argv[i], "--json"))
             o.json = true;
         else if (!strcmp(argv[i], "--cpu"))
@@ -505,7 +509,7 @@ int main(int argc, char **argv) {
     stop_on(pool_open(o.threads, &threads, &err), &err);
     o.threads = pool_host(threads)->n_threads;
     double t = now_s();
-    model_open(&m, o.dir, o.level, pool_host(threads), o.f32_act, 8192 + 512);
+    model_open(&m, o.dir, o.level, pool_host(threads), o.f32_act, o.kv, 33 * 1024);
     struct kn_facts facts;
     stop_on(m.kn->facts(m.dev, &facts, &err), &err);
     if (!o.json)

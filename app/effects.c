@@ -84,7 +84,7 @@ static int add_row(void *user, const struct chat_node *row) {
     return rc ? rc : chat_add(user, &copy, NULL);
 }
 
-static void open_documents(struct effects *fx) {
+void effects_documents(struct effects *fx) {
     for (size_t i = 0; i < fx->s->chat.n; i++) {
         const struct chat_node *node = &fx->s->chat.node[i];
         for (size_t d = 0; d < node->n_docs; d++) {
@@ -116,6 +116,7 @@ static void bring_draft(struct effects *fx) {
 static void leave_session(struct effects *fx, bool keeps_docs) {
     if (fx->st && fx->s->chat_id && fx->is_locked) store_chat_unlock(fx->st, fx->s->chat_id);
     fx->is_locked = false;
+    effects_tree_drop(fx);
     if (!keeps_docs) effects_forget_docs(fx);
 }
 
@@ -124,19 +125,17 @@ static int open_session(struct effects *fx, int64_t chat, ox_err *err) {
     struct event ev = {.kind = EV_CHAT};
     ox_err busy = {0};
     int rc = store_chat_get(fx->st, chat, &row, err);
-    if (!rc) rc = store_msg_tree(fx->st, chat, add_row, &ev.chat.tree, err);
-    if (rc) {
-        chat_deinit(&ev.chat.tree);
-        return rc;
-    }
+    if (rc) return rc;
     leave_session(fx, false);
+    rc = effects_tree(fx, chat, row.leaf, &ev.chat.tree, err);
+    if (rc) return rc;
     ev.chat.tree.leaf = row.leaf;
     ev.chat.id = chat;
     ev.chat.is_pinned = row.pinned;
     memcpy(ev.chat.uid, row.uid, sizeof ev.chat.uid);
     memcpy(ev.chat.title, row.title, sizeof ev.chat.title);
     effects_event(fx, &ev);
-    open_documents(fx);
+    if (!fx->tree.is_going) effects_documents(fx);
     bring_draft(fx);
     fx->is_locked = store_chat_lock(fx->st, chat, &busy) == 0;
     if (!fx->is_locked) effects_notice(fx, true, "%s; it can be read here, and forked", busy.what);
@@ -373,6 +372,7 @@ static int jump(struct effects *fx, size_t i, ox_err *err) {
         rc = new_session(fx, false, false);
         if (!rc) rc = add_file(fx, hit.uid, err);
     }
+    effects_tree_finish(fx);
     if (!rc) effects_event(fx, &ev);
     return rc;
 }
@@ -564,10 +564,19 @@ void effects_do(struct effects *fx, enum effect_kind kind, int64_t id, const cha
     ox_free(e.text);
 }
 
+/* Typing and scrolling go on while a long conversation is read in; keys that send, count turns or
+ * change branches see all of it. */
+static bool needs_all(const struct app_state *s, uint32_t key) {
+    bool moves = key == 'j' || key == 'k' || key == ' ';
+    return key == KEY_ENTER || (s->focus == FOCUS_CHAT && key < KEY_ENTER && !moves);
+}
+
 void effects_event(struct effects *fx, struct event *ev) {
     struct effect_list list = {0};
     ox_err err = {0};
     ev->now = effects_clock();
+    if (fx->tree.is_going && ev->kind == EV_KEY && needs_all(fx->s, ev->key))
+        effects_tree_finish(fx);
     update(fx->s, ev, &list, &err);
     for (size_t i = 0; i < list.n;
          i++) { /* an effect may come back here with an event of its own */
@@ -611,7 +620,7 @@ int effects_start_engine(struct effects *fx, ox_err *err) {
 }
 
 bool effects_idle(struct effects *fx) {
-    if (effects_list_idle(fx)) return true;
+    if (effects_list_idle(fx) || effects_tree_idle(fx)) return true;
     for (size_t i = 0; i < fx->n_docs && fx->st; i++) {
         struct fx_doc *d = &fx->doc[i];
         bool ready = false;
@@ -639,6 +648,7 @@ void effects_close(struct effects *fx) {
     store_close(fx->st);
     effects_forget_docs(fx);
     effects_list_close(fx);
+    effects_tree_drop(fx);
     ox_free(fx->doc);
     ox_free(fx->waiting.text);
     ox_free(fx->answer.tok.v);

@@ -2,8 +2,8 @@
  *
  * The other half of core/event.h. Everything that answers later (engine news, a document being read
  * in) comes back as an event. effects.c has sessions, files and the terminal; effects_list.c the
- * list of sessions and the search in all texts; effects_ask.c the engine's side and what is kept of
- * an answer while it streams. UI thread. */
+ * list of sessions and the search in all texts; effects_tree.c how a conversation is read in;
+ * effects_ask.c the engine's side and what is kept of an answer while it streams. UI thread. */
 #ifndef EFFECTS_H
 #define EFFECTS_H
 
@@ -36,6 +36,16 @@ struct fx_answer {     /* the answer that is being made */
     double saved_at;
 };
 
+struct fx_tree {           /* a long conversation that is being read, newest messages first */
+    struct chat_node *row; /* owned, a path upwards that does not hang in `made` yet */
+    size_t n, cap;
+    struct chat made; /* what is complete */
+    int64_t next;     /* message to read now; 0: the path is at its root */
+    int64_t *leaf;    /* of the branches that are left */
+    size_t n_leaves, cap_leaves;
+    bool is_going;
+};
+
 struct fx_list {   /* the list of sessions, which comes in slices */
     states *cache; /* a reading connection of its own while it does; NULL: none */
     bool is_going;
@@ -57,6 +67,7 @@ struct effects {
     size_t n_docs, cap_docs;
     struct fx_answer answer;
     struct fx_list list;
+    struct fx_tree tree;
     struct fx_unsaved { /* what a full disk kept out */
         bool is_full;   /* and it was told */
         int64_t answer; /* in memory until there is room; 0: none, only drafts */
@@ -91,6 +102,13 @@ int effects_preview(struct effects *fx, int64_t chat, ox_err *err);
 int effects_search(struct effects *fx, const char *words, ox_err *err); /* when idle */
 bool effects_list_idle(struct effects *fx); /* a slice of either; true: something was done */
 void effects_list_close(struct effects *fx);
+/* The conversation as far as it can be shown at once, for EV_CHAT; the rest comes when idle, or now
+ * by effects_tree_finish. */
+int effects_tree(struct effects *fx, int64_t chat, int64_t leaf, struct chat *out, ox_err *err);
+bool effects_tree_idle(struct effects *fx); /* a slice; true: something was done */
+void effects_tree_finish(struct effects *fx);
+void effects_tree_drop(struct effects *fx);
+void effects_documents(struct effects *fx); /* of the conversation on screen */
 void effects_stop(struct effects *fx);
 void effects_ask(struct effects *fx, const struct effect *e);
 void effects_forget_docs(struct effects *fx);

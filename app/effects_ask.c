@@ -42,6 +42,19 @@ static int add_documents(struct effects *fx, struct prompt *p, const struct chat
     return rc;
 }
 
+/* An answer goes as the ids that were drawn: those of its text may be others. They are not kept in
+ * memory for messages that come from the database. */
+static int add_answer(struct effects *fx, struct prompt *p, const struct chat_node *node,
+                      ox_err *err) {
+    struct ox_tokens tok = {0};
+    const char *text = node->text ? node->text : "";
+    if (node->n_tok == 0 && fx->st && node->id > 0) store_msg_tokens(fx->st, node->id, &tok, NULL);
+    int rc = prompt_assistant(p, text, node->n_bytes, node->n_tok ? node->tok : tok.v,
+                              node->n_tok ? node->n_tok : tok.n, err);
+    ox_free(tok.v);
+    return rc;
+}
+
 static int build_prompt(struct effects *fx, int64_t leaf, struct prompt *p, ox_err *err) {
     struct chat_node **path = NULL;
     size_t n = 0;
@@ -58,9 +71,7 @@ static int build_prompt(struct effects *fx, int64_t leaf, struct prompt *p, ox_e
             rc = add_documents(fx, p, node, err);
             if (!rc) rc = prompt_user(p, text, node->n_bytes, err);
             break;
-        case OX_ROLE_ASSISTANT:
-            rc = prompt_assistant(p, text, node->n_bytes, node->tok, node->n_tok, err);
-            break;
+        case OX_ROLE_ASSISTANT: rc = add_answer(fx, p, node, err); break;
         case OX_ROLE_NONE: break;
         }
     }
@@ -301,6 +312,7 @@ void effects_ask(struct effects *fx, const struct effect *e) {
     }
     struct fx_answer *a = &fx->answer;
     ox_err failed = {0};
+    effects_tree_finish(fx);
     drop_answer(fx);
     if (fx->unsaved.answer && effects_save_again(fx, &failed)) {
         fail_answer(fx, &failed, 0);

@@ -410,6 +410,7 @@ int update(struct app_state *s, struct event *ev, struct effect_list *fx, ox_err
     case EV_PASTE:
     case EV_EDITED:
     case EV_CHAT:
+    case EV_TREE:
     case EV_GOTO:
     case EV_DRAFT:
     case EV_HISTORY:

@@ -525,6 +525,31 @@ static int take_chat(struct update *u) {
     return rc;
 }
 
+/* The older part of a long conversation arrives behind its newest one, which stays where it is;
+ * what was added meanwhile is kept. */
+static int take_tree(struct update *u) {
+    struct app_state *s = u->s;
+    struct chat full = u->ev->chat.tree, part = s->chat;
+    int64_t first = s->sheet.n > 0 ? s->sheet.path[0]->id : 0, leaf = part.leaf;
+    u->ev->chat.tree = (struct chat){0};
+    int rc = 0;
+    for (size_t i = 0; i < part.n && !rc; i++)
+        if (!chat_find(&full, part.node[i].id)) rc = chat_add(&full, &part.node[i], u->err);
+    full.leaf = leaf;
+    s->chat = full;
+    size_t top = s->top.i, chosen = s->chosen;
+    if (!rc) rc = update_path(u); /* the sheet lets go of the nodes of before */
+    chat_deinit(&part);
+    size_t older = 0;
+    while (older < s->sheet.n && s->sheet.path[older]->id != first)
+        older++;
+    if (older == s->sheet.n) older = 0;
+    s->top.i = top + older;
+    s->anchor.place.i += older;
+    if (chosen != SIZE_MAX) s->chosen = chosen + older;
+    return rc;
+}
+
 static void take_saved(struct update *u) {
     struct app_state *s = u->s;
     const struct event *ev = u->ev;
@@ -557,6 +582,7 @@ int update_chat_event(struct update *u) {
     case EV_PASTE: return take_paste(u);
     case EV_EDITED: return edit_set(&s->input, u->ev->text, u->ev->n, u->err);
     case EV_CHAT: return take_chat(u);
+    case EV_TREE: return take_tree(u);
     case EV_GOTO: return go_to(u);
     case EV_DRAFT: {
         if (!edit_is_empty(&s->input)) return 0;

@@ -118,6 +118,13 @@ static int read_by_id(store *st, int64_t id, struct row_reader *r, ox_err *err) 
     return rc ? rc : end;
 }
 
+static void reader_deinit(struct row_reader *r) {
+    joined_deinit(&r->open);
+    ox_free(r->tok.v);
+    ox_free(r->row.docs);
+    ox_arena_deinit(&r->names);
+}
+
 /* While the list of ids is being stepped through, SQLite keeps one state of the file for all reads.
  */
 static int read_rows(store *st, const char *sql, int64_t of,
@@ -130,11 +137,21 @@ static int read_rows(store *st, const char *sql, int64_t of,
     while (!rc && query_row(&q))
         rc = read_by_id(st, query_col_i64(&q, 0), &r, err);
     int end = query_end(&q, rc ? NULL : err);
-    joined_deinit(&r.open);
-    ox_free(r.tok.v);
-    ox_free(r.row.docs);
-    ox_arena_deinit(&r.names);
+    reader_deinit(&r);
     return rc ? rc : end;
+}
+
+int store_msg_up(store *st, int64_t from, size_t limit,
+                 int (*each)(void *user, const struct chat_node *row), void *user, ox_err *err) {
+    struct row_reader r = {.each = each, .user = user};
+    int rc = 0;
+    for (int64_t id = from; id && limit > 0 && !rc; limit--) {
+        r.row.id = 0;
+        rc = read_by_id(st, id, &r, err);
+        id = r.row.id == id ? r.row.parent : 0;
+    }
+    reader_deinit(&r);
+    return rc;
 }
 
 int store_msg_path(store *st, int64_t leaf, int (*each)(void *user, const struct chat_node *row),

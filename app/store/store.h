@@ -147,6 +147,10 @@ int store_msg_finish(store *st, int64_t id, enum chat_end how, const struct chat
  * with what was written so far. */
 int store_msg_path(store *st, int64_t leaf, int (*each)(void *user, const struct chat_node *row),
                    void *user, ox_err *err);
+/* From a message up to its root, newest first, at most `limit`; for reading a long path in slices:
+ * go on with the parent of the last one. */
+int store_msg_up(store *st, int64_t from, size_t limit,
+                 int (*each)(void *user, const struct chat_node *row), void *user, ox_err *err);
 /* All messages that the chat's branches reach, parents before children. */
 int store_msg_tree(store *st, int64_t chat, int (*each)(void *user, const struct chat_node *row),
                    void *user, ox_err *err);

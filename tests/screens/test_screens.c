@@ -305,6 +305,38 @@ static void test_screens__goes_to_hits(void **state) {
     stage_close(&st);
 }
 
+/* A long conversation: its newest part first, all of it later. What is in view stays there, what
+ * was asked meanwhile is kept. */
+static void test_screens__older_part_comes_later(void **state) {
+    struct stage st;
+    const struct chat_ledger none = {0};
+    struct event part = {.kind = EV_CHAT}, all = {.kind = EV_TREE};
+    part.chat.id = 7;
+    stage_open(&st, 80, 24);
+    for (int64_t id = 1; id <= 40; id++) {
+        char text[32];
+        snprintf(text, sizeof text, "Message number %d.", (int)id);
+        add_node(&all.chat.tree, id, id - 1, id % 2 ? OX_ROLE_USER : OX_ROLE_ASSISTANT, text, 0,
+                 none, CHAT_DONE, false);
+        if (id > 20)
+            add_node(&part.chat.tree, id, id == 21 ? 0 : id - 1,
+                     id % 2 ? OX_ROLE_USER : OX_ROLE_ASSISTANT, text, 0, none, CHAT_DONE, false);
+    }
+    stage_event(&st, part);
+    stage_keys(&st, "'a new one' Enter PgUp");
+    int64_t top = st.s.sheet.path[st.s.top.i]->id;
+    size_t row = st.s.top.row;
+    stage_event(&st, all);
+    assert_int_equal(st.s.chat.n, 42);
+    assert_int_equal(st.s.sheet.n, 42);
+    assert_int_equal(st.s.sheet.path[st.s.top.i]->id, top);
+    assert_int_equal(st.s.top.row, row);
+    assert_true(st.s.job.answer == st.s.chat.leaf);
+    stage_keys(&st, "Esc Tab g");
+    assert_true(stage_has(&st, "Message number 1."));
+    stage_close(&st);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_screens__sizes),
@@ -312,6 +344,7 @@ int main(void) {
         cmocka_unit_test(test_screens__sessions_in_slices),
         cmocka_unit_test(test_screens__search_in_all_texts),
         cmocka_unit_test(test_screens__goes_to_hits),
+        cmocka_unit_test(test_screens__older_part_comes_later),
         cmocka_unit_test(test_screens__top_line_stays_on_resize),
         cmocka_unit_test(test_screens__follow_mode),
         cmocka_unit_test(test_screens__choice_at_the_limit),

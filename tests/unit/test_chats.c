@@ -3,6 +3,45 @@
 
 #include "app/store/cites.h"
 
+struct upward {
+    size_t n;
+    int64_t first, parent;
+};
+
+static int note_upward(void *user, const struct chat_node *row) {
+    struct upward *u = user;
+    if (u->n++ == 0) u->first = row->id;
+    assert_true(u->n == 1 || u->parent == row->id);
+    u->parent = row->parent;
+    return 0;
+}
+
+/* A long path in slices, newest first: each goes on with the parent of the last one. */
+static void test_chats__path_upwards_in_slices(void **state) {
+    store *st = store_at(":memory:");
+    int64_t chat = 0, leaf = 0;
+    use_model(st, 1);
+    OK(store_chat_new(st, "t", &chat, err));
+    for (int i = 0; i < 4; i++) {
+        leaf = ask(st, chat, leaf, "q");
+        OK(store_msg_finish(st, leaf, CHAT_DONE, &(struct chat_ledger){0}, "eos", err));
+    }
+    size_t n = 0;
+    for (int64_t at = leaf; at;) {
+        struct upward u = {0};
+        OK(store_msg_up(st, at, 3, note_upward, &u, err));
+        assert_int_equal(u.first, at);
+        assert_true(u.n == 3 || u.parent == 0);
+        n += u.n;
+        at = u.parent;
+    }
+    assert_int_equal(n, 8);
+    struct upward none = {0};
+    OK(store_msg_up(st, 999, 3, note_upward, &none, err));
+    assert_int_equal(none.n, 0);
+    store_close(st);
+}
+
 static void test_chats__turn_is_read_back_as_written(void **state) {
     store *st = store_at(":memory:");
     struct chat c = {0};
@@ -318,6 +357,7 @@ static void test_chats__undone_transaction_leaves_nothing(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_chats__turn_is_read_back_as_written),
+        cmocka_unit_test(test_chats__path_upwards_in_slices),
         cmocka_unit_test(test_chats__edit_and_regenerate_open_branches),
         cmocka_unit_test(test_chats__closed_messages_never_change),
         cmocka_unit_test(test_chats__broken_utf8_becomes_a_mark_in_text_only),

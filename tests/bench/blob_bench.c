@@ -1,6 +1,7 @@
 /* blob_bench.c - state bytes in files against blobs inside SQLite: docs/STORE.md section 10.
  *
- *   blob_bench FOLDER [MIB ...]      default: 52 1024 4096
+ *   blob_bench FOLDER [MIB[:KIB] ...]      default: 52 1024 4096; KIB: one form only, of this page
+ *                                          size (0: files)
  *
  * Blobs of 30 MiB (a KV page of the 7B), each filled with bytes that do not compress. Written: one
  * blob a file (temporary name, write, rename) or one a transaction (WAL, synchronous OFF, as
@@ -76,6 +77,7 @@ static sqlite3 *open_db(int page_size) {
     if (sqlite3_open_v2(db_path, &db,
                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL))
         die("open database");
+    sqlite3_busy_timeout(db, 60000); /* readers that open at once wait for each other */
     snprintf(sql, sizeof sql,
              "PRAGMA page_size=%d; PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF", page_size);
     run_sql(db, sql);
@@ -250,7 +252,7 @@ int main(int argc, char **argv) {
     static const char *const sizes[] = {"52", "1024", "4096"};
     static const int pages[] = {0, 16384, 32768, 65536};
     if (argc < 2) {
-        fprintf(stderr, "usage: blob_bench FOLDER [MIB ...]\n");
+        fprintf(stderr, "usage: blob_bench FOLDER [MIB[:KIB] ...]\n");
         return 2;
     }
     snprintf(folder, sizeof folder, "%s", argv[1]);
@@ -262,12 +264,14 @@ int main(int argc, char **argv) {
            "GiB/s, 1 4 8 readers "
            "| bytes a byte | delete half, s |\n|---|---|---|---|---|---|---|\n");
     for (int i = 0; i < (argc > 2 ? argc - 2 : 3); i++) {
-        int mib = (int)strtol(argc > 2 ? argv[i + 2] : sizes[i], NULL, 10);
+        char *rest;
+        int mib = (int)strtol(argc > 2 ? argv[i + 2] : sizes[i], &rest, 10);
+        int only = *rest == ':' ? (int)strtol(rest + 1, NULL, 10) << 10 : -1;
         n_blobs = mib < 120 ? 1 : mib / 30;
         blob_bytes = mib < 30 ? mib << 20 : BLOB;
         if (mib == 52) n_blobs = 2, blob_bytes = 26 << 20; /* a state record of the 7B, in two */
         for (int p = 0; p < 4; p++)
-            measure(mib, pages[p]);
+            if (only < 0 || only == pages[p]) measure(mib, pages[p]);
     }
     free(bytes);
     return 0;

@@ -15,8 +15,9 @@ struct restart {
     struct ox_plan plan;
 };
 
-/* Operations of computing the n tokens behind `from`, by kernels/kn_cost.h: grows with depth, so
- * that a speed measured at one place tells about another. Seconds at the measured speed, or, before
+/* Operations of computing the n tokens behind `from`, by kernels/kn_cost.h, those of attention counted
+ * as often as they take longer: grows with depth, so that a speed measured at one place tells about
+ * another. Seconds at the measured speed, or, before
  * there is one, at that of an earlier process, or at a guess. Deepening: see ox_plan. */
 double restart_ops(const ox_engine *e, size_t from, size_t n);
 double restart_seconds(const ox_engine *e, size_t from, size_t n);

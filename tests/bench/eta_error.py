@@ -30,10 +30,11 @@ def main():
                   os.path.join(folder, "answer.txt"))
     said, last = [], 0.0
     for now, line in run.bars():
+        if line.startswith("reading "):
+            last = now  # the last bars promise nothing any more
         m = BAR.match(line)
         if m:
             said.append((now, int(m[2].replace(",", "")), int(m[3].replace(",", "")), bar.seconds(m[1])))
-            last = now
     run.wait()
     with open(os.path.join(folder, "said.tsv"), "w") as f:
         f.writelines(f"{now:.2f}\t{done}\t{left:.1f}\t{last - now:.2f}\n" for now, done, _, left in said)

@@ -29,34 +29,8 @@ int stored_open(const struct cli *c, bool read_only, store **out, ox_err *err) {
     return rc ? ox_err_wrap(err, rc, "open the database") : 0;
 }
 
-struct nth {
-    size_t left;
-    int64_t id;
-};
-
-static int each_nth(void *user, const struct store_chat *row) {
-    struct nth *n = user;
-    if (n->left--) return 0;
-    n->id = row->id;
-    return 1;
-}
-
 int stored_find(const struct cli *c, store *st, size_t i, int64_t *chat, ox_err *err) {
-    const char *name = c->flags.word[i];
-    char *end;
-    unsigned long number = strtoul(name, &end, 10);
-    if (*name >= '1' && *name <= '9' && !*end &&
-        strlen(name) < 4) { /* ids have four digits or more */
-        struct nth n = {number - 1, 0};
-        const struct store_filter all = {0};
-        int rc = store_chat_list(st, &all, each_nth, &n, err);
-        if (n.id) {
-            *chat = n.id;
-            return 0;
-        }
-        if (rc < 0) return rc;
-    }
-    return store_chat_find(st, name, chat, err);
+    return store_chat_find(st, c->flags.word[i], chat, err);
 }
 
 int stored_when(struct buf *out, int64_t at_us, ox_err *err) {

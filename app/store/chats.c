@@ -162,10 +162,23 @@ static int name_closest(store *st, const char *name, ox_err *err) {
                       n > 1 ? best[1].text : "", n > 2 ? ", " : "", n > 2 ? best[2].text : "");
 }
 
+/* "3" is the third of store_chat_list; ids have four digits or more. OX_ENOTFOUND: it is no such
+ * number. */
+static int find_nth(store *st, const char *name, int64_t *chat, ox_err *err) {
+    size_t n = strspn(name, "0123456789");
+    if (name[n] || n == 0 || n > 3 || name[0] == '0') return OX_ENOTFOUND;
+    struct query q = db_query(st->db, "SELECT id FROM session ORDER BY pinned DESC, updated_us "
+                                      "DESC, id DESC LIMIT 1 OFFSET CAST(:number AS INTEGER) - 1");
+    query_str(&q, ":number", name);
+    return query_one(&q, chat, err);
+}
+
 int store_chat_find(store *st, const char *name, int64_t *chat, ox_err *err) {
     struct match m[2];
     size_t n = 0;
-    int rc = 0;
+    int rc = find_nth(st, name, chat, NULL);
+    if (rc != OX_ENOTFOUND) return rc ? ox_err_set(err, rc, "cannot read the list") : 0;
+    rc = 0;
     if (is_uid_prefix(name))
         rc = find_matches(st,
                           "SELECT id, uid FROM session WHERE uid >= :name AND uid < :name || 'g' "

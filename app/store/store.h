@@ -72,8 +72,8 @@ struct store_filter {
 
 int store_chat_new(store *st, const char *title, int64_t *chat, ox_err *err);
 int store_chat_last(store *st, int64_t *chat, int64_t *leaf, ox_err *err); /* or OX_ENOTFOUND */
-/* A uid, a unique prefix of it (4 or more digits) or a title. OX_ENOTFOUND names the closest three,
- * OX_EUSAGE two that both match. */
+/* A uid, a unique prefix of it (4 or more digits), a title, or a number in the list. OX_ENOTFOUND
+ * names the closest three, OX_EUSAGE two that both match. */
 int store_chat_find(store *st, const char *name, int64_t *chat, ox_err *err);
 int store_chat_get(store *st, int64_t chat, struct store_chat *out, ox_err *err);
 /* Pinned first, then newest first. */

@@ -281,6 +281,12 @@ static void test_chats__found_by_uid_prefix_or_title(void **state) {
     assert_int_equal(found, a);
     OK(store_chat_find(st, "glossary", &found, err));
     assert_int_equal(found, b);
+    OK(store_chat_find(st, "1", &found, err)); /* the newest is the first of the list */
+    assert_int_equal(found, b);
+    OK(store_chat_find(st, "2", &found, err));
+    assert_int_equal(found, a);
+    assert_int_equal(store_chat_find(st, "3", &found, &why), OX_ENOTFOUND);
+    assert_int_equal(store_chat_find(st, "0", &found, &why), OX_ENOTFOUND);
     assert_int_equal(store_chat_find(st, "Glosary", &found, &why), OX_ENOTFOUND);
     assert_non_null(strstr(why.fix, "Glossary"));
     OK(store_chat_new(st, "GLOSSARY", &b, err));

@@ -11,7 +11,8 @@
 static int need_terminal(const struct cli *c, ox_err *err) {
     if (c->is_named || isatty(STDOUT_FILENO)) return 0; /* `oxbow chat` in a pipe is meant so */
     ox_err_set(err, OX_EUSAGE, "no terminal on stdout");
-    return ox_err_fix(err, "oxbow ask \"..\" answers once, in pipes too");
+    return ox_err_fix(err,
+                      "oxbow ask \"..\" answers once; oxbow chat talks in lines, in pipes too");
 }
 
 /* `cat f | oxbow`: the pipe is a document, the terminal is where one types. */
@@ -49,7 +50,8 @@ static int start(const struct cli *c, struct plain *p, struct input *in, ox_err 
     return rc;
 }
 
-static int run_plain(struct cli *c, ox_err *err) {
+/* why: the screen could not be had; NULL: lines were wanted. */
+static int run_plain(struct cli *c, const char *why, ox_err *err) {
     struct plain p = {.conf = &c->conf, .is_quiet = flags_has(&c->flags, "-q"), .cites = true};
     struct input in = {0};
     const struct output_opts where = {NULL, false, false};
@@ -57,11 +59,13 @@ static int run_plain(struct cli *c, ox_err *err) {
     int rc = need_terminal(c, err);
     if (!rc) rc = input_read(c, pipe_is_doc ? INPUT_DOCUMENT : INPUT_LEAVE, &in, err);
     if (!rc && pipe_is_doc) rc = take_terminal(err);
-    bool bare = strcmp(c->conf.term, "dumb") == 0 || c->conf.accessible;
+    bool bare = why || strcmp(c->conf.term, "dumb") == 0 || c->conf.accessible;
     p.edits = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) && !bare;
     if (!rc) rc = output_open(&where, &p.out, err);
     if (!rc) rc = start(c, &p, &in, err);
-    if (!rc && !c->is_named && !c->conf.plain && bare)
+    if (!rc && why)
+        plain_note(&p, "plain lines: %s", why);
+    else if (!rc && !c->is_named && !c->conf.plain && bare)
         plain_note(&p, "plain lines: this terminal (TERM=%.40s) does not move its cursor",
                    c->conf.term);
     if (!rc) rc = plain_run(&p, buf_str(&in.prompt), err);
@@ -78,11 +82,12 @@ static int run_plain(struct cli *c, ox_err *err) {
 /* Without a verb on a terminal that can be drawn on: the screen; else, or where that fails, lines.
  */
 static int run(struct cli *c, ox_err *err) {
-    if (!tui_wanted(c)) return run_plain(c, err);
-    int rc = tui_run(c, err);
-    if (rc != OX_EFAIL) return rc;
-    if (err) *err = (ox_err){0};
-    return run_plain(c, err);
+    ox_err why = {0};
+    if (!tui_wanted(c)) return run_plain(c, NULL, err);
+    int rc = tui_run(c, &why);
+    if (rc == OX_EFAIL) return run_plain(c, why.what, err);
+    if (rc && err) *err = why;
+    return rc;
 }
 
 const struct verb verb_chat = {

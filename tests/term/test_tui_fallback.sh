@@ -6,6 +6,8 @@ for how in 'TERM=dumb' 'ACCESSIBLE=1' 'TERM=no-such-terminal'; do
     start 80 24 -m "$DIR/script" --no-save
     wait_for 'you>'
     has_not 'Enter send'
+    has_not 'No entry for terminal' # libedit's own words
+    [ "$how" = TERM=no-such-terminal ] && wait_for 'plain lines: terminfo does not know'
     keys 'hello' Enter
     wait_for 'Fine.'
     keys C-d

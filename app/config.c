@@ -337,7 +337,7 @@ static int read_env(struct config *c, char *const *env, ox_err *err) {
     return rc;
 }
 
-int conf_load(char *const *env, struct config *out, ox_err *err) {
+static int load(char *const *env, bool with_file, struct config *out, ox_err *err) {
     struct config c = {.temperature = (double)NAN,
                        .top_p = (double)NAN,
                        .min_p = (double)NAN,
@@ -351,7 +351,7 @@ int conf_load(char *const *env, struct config *out, ox_err *err) {
                        .save = true};
     const char *named = get_env(env, "OXBOW_CONFIG");
     int rc = find_places(&c, env, err);
-    if (!rc) rc = read_file(&c, named && *named, err);
+    if (!rc && with_file) rc = read_file(&c, named && *named, err);
     if (!rc) rc = read_env(&c, env, err);
     if (rc) {
         conf_deinit(&c);
@@ -359,6 +359,14 @@ int conf_load(char *const *env, struct config *out, ox_err *err) {
     }
     *out = c;
     return 0;
+}
+
+int conf_load(char *const *env, struct config *out, ox_err *err) {
+    return load(env, true, out, err);
+}
+
+int conf_load_bare(char *const *env, struct config *out, ox_err *err) {
+    return load(env, false, out, err);
 }
 
 /* --- what the rest of the program asks --- */

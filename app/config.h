@@ -64,6 +64,8 @@ extern const struct config_key config_keys[];
  * not there is fine unless OXBOW_CONFIG names it. OX_EUSAGE: file and line, or the variable, with
  * what was expected. */
 int conf_load(char *const *env, struct config *out, ox_err *err);
+/* The same without the file: for the program that has to say what is wrong with it. */
+int conf_load_bare(char *const *env, struct config *out, ox_err *err);
 /* Sets one key from text. origin is said in the error: "--temp", "config line 3". */
 int conf_set(struct config *c, const char *key, const char *value, const char *origin, ox_err *err);
 const char *conf_more(const struct config *c, const char *key); /* or NULL */

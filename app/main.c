@@ -95,10 +95,21 @@ static int check_words(const struct cli *c, ox_err *err) {
         return ox_err_fix(err, "convert it (iconv), or put it in a file: -f FILE");
     }
     if (n >= c->verb->min_words && (max < 0 || n <= max)) return 0;
+    bool too_few = n < c->verb->min_words, takes_some = c->verb->args[0] != 0;
     ox_err_set(err, OX_EUSAGE,
-               n < c->verb->min_words ? "%s needs %s" : "%s takes %s, and no more words",
-               c->verb->name, c->verb->args[0] ? c->verb->args : "no words");
+               too_few      ? "%s needs %s"
+               : takes_some ? "%s takes %s, and no more words"
+                            : "%s takes no words%s",
+               c->verb->name, c->verb->args);
     return ox_err_fix(err, "oxbow %s -h shows how", c->verb->name);
+}
+
+static int load_config(struct cli *c, ox_err *err) {
+    int rc = conf_load(NULL, &c->conf, err);
+    if (rc != OX_EUSAGE || !c->verb->examines) return rc;
+    c->conf_err = *err;
+    *err = (ox_err){0};
+    return conf_load_bare(NULL, &c->conf, err);
 }
 
 static int run(int argc, char **argv, struct cli *c, ox_err *err) {
@@ -109,7 +120,7 @@ static int run(int argc, char **argv, struct cli *c, ox_err *err) {
     if (flags_has(&c->flags, "-V")) return help_version(err);
     rc = flags_check(&c->flags, c->verb->flags, c->verb->name, err);
     if (!rc) rc = check_words(c, err);
-    if (!rc) rc = conf_load(NULL, &c->conf, err);
+    if (!rc) rc = load_config(c, err);
     if (!rc) rc = flags_apply(&c->flags, &c->conf, err);
     return rc ? rc : c->verb->run(c, err);
 }

@@ -7,7 +7,9 @@
 #include "app/store/states.h"
 #include "app/store/version.h"
 
+#include <errno.h>
 #include <langinfo.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -67,6 +69,29 @@ static void check_disk(struct report *r, const char *name, const char *dir) {
         : bytes < (uint64_t)1 << 30 ? STORE_WARN
                                     : STORE_OK,
         name, text, "free some space, or oxbow states prune --to 1G");
+}
+
+/* The first folder up from `dir` that is there: if it is not a writable folder, nothing is kept. */
+static void check_writable(struct report *r, const char *name, const char *dir) {
+    char path[PATH_MAX], *cut;
+    struct stat st;
+    snprintf(path, sizeof path, "%s", dir);
+    while (stat(path, &st) && errno != ENOTDIR && (cut = strrchr(path, '/')) && cut > path)
+        *cut = '\0';
+    bool is_folder = stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+    if (is_folder && access(path, W_OK | X_OK) == 0) return;
+    say(r, STORE_WARN, name, is_folder ? "cannot be written" : "a file stands in its place",
+        "oxbow answers but keeps nothing; correct the folder, or set XDG_DATA_HOME, "
+        "XDG_CACHE_HOME");
+}
+
+static void check_config(struct report *r, const struct cli *c) {
+    bool is_wrong = c->conf_err.code != 0;
+    say(r, is_wrong ? STORE_BAD : STORE_OK, "config",
+        is_wrong                          ? c->conf_err.what
+        : access(c->conf.file, F_OK) == 0 ? "every line is understood"
+                                          : "no file, defaults",
+        c->conf_err.fix);
 }
 
 static int skip_line(void *user, const char *json) {
@@ -138,8 +163,11 @@ static int examine(struct cli *c, ox_err *err) {
     if (!rc && !only_db) check_terminal(&r, c);
     if (!rc && !only_db && !only_term) {
         say(&r, STORE_OK, "libraries", buf_str(&versions), "");
+        check_config(&r, c);
         check_model(&r, c);
         check_mode(&r, "data folder", c->conf.data_dir);
+        check_writable(&r, "data folder", c->conf.data_dir);
+        check_writable(&r, "cache folder", c->conf.cache_dir);
         check_disk(&r, "disk",
                    access(c->conf.data_dir, F_OK) == 0 ? c->conf.data_dir : c->conf.home);
         check_cache(&r, c);
@@ -188,5 +216,6 @@ const struct verb verb_doctor = {
     .examples = "oxbow doctor\tok, warn or bad lines, safe to publish\n"
                 "oxbow doctor --backup oxbow-copy.db\tsafe while chatting\n"
                 "oxbow doctor --salvage rescued.db\twhat can be read of a damaged database",
+    .examines = true,
     .run = run,
 };

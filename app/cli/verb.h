@@ -13,6 +13,7 @@ struct cli {                         /* what a verb is given; lives until the pr
     const struct verb *verb;
     bool is_named; /* the person typed the verb */
     struct config conf;
+    ox_err conf_err; /* the config file was refused; only a verb that examines goes on then */
     struct flags flags;
     int status; /* exit status when run returns 0, or 128 + n after a signal */
 };
@@ -24,6 +25,7 @@ struct verb {
     const char *flags;        /* "-f -s --temp": those it takes, by the names of the table */
     const char *examples;     /* lines of "command" or "command \t what it does" */
     int min_words, max_words; /* words besides flags; max -1: any number */
+    bool examines;            /* runs also with a config file that is wrong */
     int (*run)(struct cli *c, ox_err *err); /* 0 or OX_E*; an err without `what` prints nothing */
 };
 

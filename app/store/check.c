@@ -156,7 +156,8 @@ static int check_hashes(struct checking *c, ox_err *err) {
         rc = check_hash(c, query_col_i64(&q, 0), query_col_key(&q, 1), &n_bad, err);
     int end = query_end(&q, rc ? NULL : err);
     if (rc || end) return rc ? rc : end;
-    snprintf(text, sizeof text, "%zu documents, %zu differ from what was added", n, n_bad);
+    snprintf(text, sizeof text, "%zu document%s, %zu differ from what was added", n,
+             n == 1 ? "" : "s", n_bad);
     return report(c, n_bad ? STORE_BAD : STORE_OK, "documents", text, FIX_BAD);
 }
 
@@ -182,7 +183,7 @@ static int check_index(struct checking *c, ox_err *err) {
     if (c->st->db->read_only || c->is_bad)
         return report(
             c, STORE_WARN, name, "does not agree with the text",
-            "oxbow doctor --db fills it again once the history is whole and can be written");
+            "oxbow doctor --db-only fills it again once the history is whole and can be written");
     int rc = store_search_refill(c->st, err);
     if (rc) return rc;
     return report(c, STORE_WARN, name, "did not agree with the text",

@@ -127,8 +127,8 @@ int db_error(struct db *db, int sqlite_rc, const char *doing, ox_err *err) {
     case SQLITE_NOTADB:
         ox_err_set(err, OX_EDB, "the %s is damaged: %s (%s)", db->what, path,
                    sqlite3_errmsg(db->sq));
-        ox_err_fix(err,
-                   "oxbow doctor --db; then oxbow doctor --salvage FILE, or put a backup back");
+        ox_err_fix(
+            err, "oxbow doctor --db-only; then oxbow doctor --salvage FILE, or put a backup back");
         return OX_EDB;
     case SQLITE_READONLY:
         ox_err_set(err, OX_EIO, "%s cannot be written: it is open read-only", path);

@@ -188,9 +188,9 @@ static int explain_fit(const struct talk *t, const struct budget *b, ox_err *err
     if (!longest || longest->tok.n * 2 < b->wanted) {
         snprintf(err->where, sizeof err->where, "the %s; nothing was sent",
                  t->chat.n ? "conversation so far" : "prompt");
-        return ox_err_fix(err, t->chat.n
-                                   ? "/new starts afresh, /undo goes back; or give a larger --ctx"
-                                   : "shorten the prompt, or give a larger --ctx");
+        return ox_err_fix(err, "%s%s",
+                          t->chat.n ? "/new starts afresh, /undo goes back" : "shorten the prompt",
+                          t->conf->ctx > 0 ? "; or give a larger --ctx" : "");
     }
     const char *path = buf_str(&longest->path);
     snprintf(err->where, sizeof err->where, "-f %.60s is %s of them; nothing was sent", path,

@@ -22,7 +22,7 @@ struct ask {
 };
 
 static int need_prompt(const struct input *in, ox_err *err) {
-    if (in->prompt.n) return 0;
+    if (strspn(buf_str(&in->prompt), " \t\r\n") < in->prompt.n) return 0;
     ox_err_set(err, OX_EUSAGE, in->n_docs ? "a document, but no question" : "no prompt");
     return ox_err_fix(
         err, "oxbow ask \"Why is the sky blue?\"    oxbow ask -f act.txt \"Who signed it?\"");

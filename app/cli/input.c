@@ -48,6 +48,7 @@ static int read_system(const char *arg, int stop_fd, struct input *in, ox_err *e
         struct ingest doc = {0};
         const struct ingest_opts opts = {.stop_fd = stop_fd};
         int rc = ingest_open(arg + 1, &opts, &doc, err);
+        if (rc && err) snprintf(err->where, sizeof err->where, "read -s @FILE");
         if (!rc) rc = buf_add(&in->system, doc.text.p + doc.from, doc.to - doc.from, err);
         while (!rc && in->system.n && in->system.p[in->system.n - 1] == '\n')
             buf_cut(&in->system, in->system.n - 1);

@@ -8,7 +8,7 @@
 
 struct hits {
     struct buf b;
-    size_t n;
+    size_t n, limit; /* 0: the store's own, for each kind */
     bool json;
 };
 
@@ -40,6 +40,7 @@ static int add_json(struct buf *b, const struct store_hit *h, ox_err *err) {
 
 static int each_hit(void *user, const struct store_hit *h) {
     struct hits *all = user;
+    if (all->limit && all->n == all->limit) return 0;
     all->n++;
     if (all->json) return add_json(&all->b, h, NULL);
     int rc = h->chat ? buf_printf(&all->b, NULL, "%.4s  turn %zu  ", h->uid, h->turn)
@@ -65,6 +66,7 @@ static int run(struct cli *c, ox_err *err) {
                                                    : STORE_IN_CHATS,
                                .is_fts = flags_has(&c->flags, "--fts"),
                                .limit = c->conf.max_new > 0 ? (size_t)c->conf.max_new : 0};
+    hits.limit = how.limit;
     int rc = join_words(c, &words, err);
     if (!rc) rc = stored_open(c, true, &st, err);
     how.words = buf_str(&words);

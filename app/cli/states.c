@@ -31,7 +31,7 @@ static int each_record(void *user, const struct states_row *r) {
     char n[SAY_BYTES], size[SAY_BYTES];
     int rc = stored_when(&when, r->used_us, NULL);
     if (!rc)
-        rc = buf_printf(b, NULL, "#%lld  %.4s  %-12s %8s tokens  %10s  %-8s %s%s\n",
+        rc = buf_printf(b, NULL, "#%-5lld %.4s  %-12s %8s tokens  %10s  %-8s %s%s\n",
                         (long long)r->id, r->chat_uid[0] ? r->chat_uid : "-   ", buf_str(&when),
                         say_count(n, r->n_tokens), say_bytes(size, r->own_bytes), r->why, r->space,
                         r->pinned ? "  pinned" : "");
@@ -54,6 +54,7 @@ static int do_prune(struct cli *c, states *s, struct buf *b, ox_err *err) {
     if (!rc && to) {
         struct config sizes = {0}; /* the same words as states.quota in the config file */
         rc = conf_set(&sizes, "states.quota", to, "--to", err);
+        if (rc == OX_EUSAGE) ox_err_fix(err, "oxbow states prune --to 5G");
         goal = (uint64_t)sizes.states_quota_bytes;
         conf_deinit(&sizes);
     }

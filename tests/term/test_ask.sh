@@ -112,7 +112,7 @@ run "$fake" ask -m thinker --think q </dev/null
 out_is 'Two.\n' "--think"; err_has "Hmm, 2." "--think: thoughts on stderr"
 
 # too long: numbers, the way out, nothing sent
-head -c 70000 /dev/zero | tr '\0' 'x' >big.txt
+yes xxxxxxxxx | head -n 7000 >big.txt
 ask -f big.txt "q"
 is_rc 5 "too long"; err_has "does not fit: 70,0" "too long"; err_has "63,488 free (65,536 less 2,048 for the answer)" "too long"
 err_has "-f big.txt is 70,000 of them" "too long"; err_has "big.txt:1-" "too long"

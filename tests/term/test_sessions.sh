@@ -46,6 +46,8 @@ ox search quarter
 is_rc 0 "search"; out_has ":2  " "search finds the document"; out_has "[quarter]" "search marks the word"
 ox search --chats lights
 out_has "turn 1" "search finds the chat"
+ox search -n 1 quarter
+[ "$(wc -l <"$tmp/out")" = 1 ] || fail "search -n counts all lines"
 ox search nowhere
 is_rc 4 "no hit"; [ -s "$tmp/err" ] && fail "no hit: no text"
 ox search --fts 'a AND'
@@ -57,6 +59,8 @@ run "$fake" chat -c -q <"$tmp/in"
 is_rc 0 "-c"; out_has "Which lights failed?" "-c shows the transcript of the fork, used last"; out_has "You said: more" "-c goes on"
 run "$fake" chat -r "Harbour log" -q <"$tmp/in"
 out_has "Which lights failed?" "-r TITLE"
+run "$fake" chat -r 1 -q <"$tmp/in"
+is_rc 0 "-r with a number of the list"
 run "$fake" chat -r zzzz -q <"$tmp/in"
 is_rc 4 "-r of nothing"
 ox sessions --json
@@ -152,6 +156,20 @@ is_rc 0 "states check"
 ox doctor
 is_rc 0 "doctor"; out_has "ok    database" "doctor"; grep -q "^bad" "$tmp/out" && fail "doctor finds nothing bad"
 grep -qi "question" "$tmp/out" && fail "doctor prints no titles"
+out_has "ok    config         no file, defaults" "doctor"
+mkdir -p "$HOME/.config/oxbow"
+printf 'bell = on\nbogus = 1\n' >"$HOME/.config/oxbow/config"
+ox ask "x"
+is_rc 2 "a wrong config file"; err_has 'config line 2: unknown key "bogus"' "a wrong config file"
+ox doctor
+is_rc 1 "doctor with a wrong config file"; out_has 'line 2: unknown key "bogus"' "doctor with a wrong config file"
+out_has "ok    pages" "doctor with a wrong config file goes on"
+rm "$HOME/.config/oxbow/config"
+printf '' >in_the_way
+run env XDG_DATA_HOME="$tmp/in_the_way" "$fake" doctor </dev/null
+out_has "warn  data folder    a file stands in its place" "doctor names a folder that cannot be made"
+ox doctor extra
+is_rc 2 "doctor takes no words"; err_has "doctor takes no words" "doctor takes no words"; err_lacks "and no more" "doctor takes no words"
 ox doctor --backup copy.db
 is_rc 0 "backup"; [ "$(stat -c %a copy.db)" = 600 ] || fail "the backup is 0600"
 ox doctor --backup copy.db

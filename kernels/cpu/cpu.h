@@ -65,6 +65,7 @@ struct kn_dev {
     const struct cpu_level *level;
     bool f32_act, in_step;
     struct kn_step step;
+    struct cpu_run *runs;  /* cpu_pages.c */
     struct cpu_slab *slab; /* that weights are being packed into */
     void *scratch;         /* grows to the largest operation and stays */
     size_t scratch_bytes;
@@ -83,6 +84,10 @@ int cpu_scratch(kn_dev *dev, size_t bytes, void **out, ox_err *err);
 /* Zeroed, 64-byte aligned memory for a weight. Its slab goes with the last weight in it. */
 int cpu_slab_take(kn_dev *dev, size_t bytes, struct cpu_slab **slab, char **out, ox_err *err);
 void cpu_slab_drop(kn_dev *dev, struct cpu_slab *slab); /* NULL is fine */
+
+/* Zeroed, 64-byte aligned device memory; NULL and OX_ENOMEM. Release takes NULL, too. */
+void *cpu_page_alloc(kn_dev *dev, size_t bytes, ox_err *err);
+void cpu_page_release(kn_dev *dev, void *mem);
 
 static inline const uint32_t *cpu_words(const struct cpu_mat *m, int64_t b) {
     return (const void *)(m->block + (size_t)b * m->block_bytes + m->words_at);

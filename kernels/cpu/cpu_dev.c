@@ -132,15 +132,13 @@ static int cpu_facts(kn_dev *dev, struct kn_facts *out, ox_err *err) {
 /* ---- memory -------------------------------------------------------------------------------- */
 
 static int cpu_alloc(kn_dev *dev, enum kn_mem where, size_t bytes, void **out, ox_err *err) {
-    (void)dev;
     (void)where;
-    *out = ox_alloc64(bytes, 1, "device memory", err);
+    *out = cpu_page_alloc(dev, bytes, err);
     return *out ? 0 : OX_ENOMEM;
 }
 
 static void cpu_release(kn_dev *dev, void *mem) {
-    (void)dev;
-    ox_free(mem);
+    cpu_page_release(dev, mem);
 }
 
 static int cpu_copy(kn_dev *dev, void *dst, const void *src, size_t bytes, ox_err *err) {

@@ -106,7 +106,7 @@ static void model_open(struct model *m, const char *dir, const char *level,
     m->n_pages = (max_ctx + KN_PAGE_TOKENS - 1) / KN_PAGE_TOKENS;
     m->page = need((size_t)m->n_pages * sizeof *m->page);
     for (int64_t i = 0; i < m->n_pages; i++)
-        m->page[i] = need(m->page_bytes);
+        stop_on(m->kn->alloc(m->dev, KN_DEVICE, m->page_bytes, &m->page[i], &err), &err);
 }
 
 /* Between two passes of one shape: keeps the least time of each operation. Others share the

@@ -230,9 +230,10 @@ static int take_document(struct effects *fx, struct ingest *in, ox_err *err) {
     ev.doc.n_bytes = n;
     ev.doc.name = buf_take(&name, NULL);
     if (!rc && ev.doc.text) rc = cite_index_new(ev.doc.text, n, &ev.doc.index, err);
-    if (!rc && effects_find_doc(fx, id))
-        rc = ox_err_set(err, OX_EUSAGE, "this document is here already");
-    if (!rc && ev.doc.text && ev.doc.name) {
+    if (!rc && effects_find_doc(fx, id)) {
+        struct event again = {.kind = EV_DOC, .id = id};
+        effects_event(fx, &again);
+    } else if (!rc && ev.doc.text && ev.doc.name) {
         effects_event(fx, &ev);
         rc = effects_count_doc(fx, id, err);
         if (fx->st && fx->n_docs > 0) fx->doc[fx->n_docs - 1].is_reading_in = true;
@@ -526,7 +527,9 @@ static int run(struct effects *fx, const struct effect *e, ox_err *err) {
         return 0;
     case FX_COPY: return copy(fx, e, err);
     case FX_EDITOR: return edit_outside(fx, e, err);
-    case FX_ASK: effects_ask(fx, e); return 0;
+    case FX_ASK:
+    case FX_COMPACT: effects_ask(fx, e); return 0;
+    case FX_SUMMARIZE: effects_summarize(fx, e); return 0;
     case FX_STOP: effects_stop(fx); return 0;
     case FX_DRAFT: effects_draft(fx, e->text, e->n, (size_t)e->id); return 0;
     case FX_HISTORY:
@@ -649,6 +652,7 @@ void effects_close(struct effects *fx) {
     effects_forget_docs(fx);
     effects_list_close(fx);
     effects_tree_drop(fx);
+    effects_drop_summary(fx);
     ox_free(fx->doc);
     ox_free(fx->waiting.text);
     ox_free(fx->answer.tok.v);

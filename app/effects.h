@@ -3,7 +3,8 @@
  * The other half of core/event.h. Everything that answers later (engine news, a document being read
  * in) comes back as an event. effects.c has sessions, files and the terminal; effects_list.c the
  * list of sessions and the search in all texts; effects_tree.c how a conversation is read in;
- * effects_ask.c the engine's side and what is kept of an answer while it streams. UI thread. */
+ * effects_ask.c the engine's side and what is kept of an answer while it streams;
+ * effects_summarize.c a document summarised in parts. UI thread. */
 #ifndef EFFECTS_H
 #define EFFECTS_H
 
@@ -28,6 +29,8 @@ struct fx_answer {     /* the answer that is being made */
     int64_t id;        /* of the message */
     uint64_t plan_job; /* counts the prompt before anything is saved or sent; 0: none */
     int64_t question;
+    bool is_aside;  /* the prompt is not the path to the question */
+    int64_t source; /* but the path to this answer, and a task of ours; 0: something else */
     struct ox_sampling how;
     struct thought split;
     struct buf text, thought; /* not in the database yet */
@@ -68,9 +71,10 @@ struct effects {
     struct fx_answer answer;
     struct fx_list list;
     struct fx_tree tree;
-    struct fx_unsaved { /* what a full disk kept out */
-        bool is_full;   /* and it was told */
-        int64_t answer; /* in memory until there is room; 0: none, only drafts */
+    struct fx_summary *summary; /* owned; NULL: none is being made */
+    struct fx_unsaved {         /* what a full disk kept out */
+        bool is_full;           /* and it was told */
+        int64_t answer;         /* in memory until there is room; 0: none, only drafts */
         struct ox_sampling how;
         double retry_at;
     } unsaved;
@@ -111,6 +115,13 @@ void effects_tree_drop(struct effects *fx);
 void effects_documents(struct effects *fx); /* of the conversation on screen */
 void effects_stop(struct effects *fx);
 void effects_ask(struct effects *fx, const struct effect *e);
+void effects_begin_answer(struct effects *fx, int64_t id); /* whose prompt is made elsewhere */
+/* Saves the turn (T1) and sends the job, which is taken over. */
+void effects_send_answer(struct effects *fx, struct work *job);
+void effects_answer_failed(struct effects *fx, const ox_err *e);
+void effects_summarize(struct effects *fx, const struct effect *e);
+bool effects_summary_news(struct effects *fx, const struct news *n); /* true: it was for a part */
+void effects_drop_summary(struct effects *fx);
 void effects_forget_docs(struct effects *fx);
 int effects_count_doc(struct effects *fx, int64_t id,
                       ox_err *err); /* now, or once the model is loaded */

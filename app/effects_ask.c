@@ -4,6 +4,7 @@
 
 #include "app/core/budget.h"
 #include "app/core/prompt.h"
+#include "app/core/summary.h"
 #include "app/core/text.h"
 #include "app/core/tip.h"
 #include "app/saved_turn.h"
@@ -13,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PART_TOKENS = 32, TITLE_CELLS = 60 };
+enum { PART_TOKENS = 32, TITLE_CELLS = 60, COMPACT_TOKENS = 600 };
 static const double PART_S = 0.5, RETRY_S = 5;
 
 /* ---- prompt -------------------------------------------------------------------------------------
@@ -77,6 +78,12 @@ static int build_prompt(struct effects *fx, int64_t leaf, struct prompt *p, ox_e
     }
     ox_free(path);
     return rc;
+}
+
+/* A question of ours behind the messages. */
+static int add_task(struct prompt *p, const char *name, ox_err *err) {
+    const char *task = prompt_builtin(name);
+    return prompt_user(p, task, strcspn(task, "\n"), err);
 }
 
 /* ---- saving -------------------------------------------------------------------------------------
@@ -256,30 +263,48 @@ static enum ox_reply reply_of(const struct effects *fx) {
 }
 
 static size_t max_new(const struct effects *fx) {
+    if (fx->answer.is_aside) return COMPACT_TOKENS;
     return fx->conf->max_new > 0 ? (size_t)fx->conf->max_new : 0;
 }
 
-/* What was planned is saved (T1) and sent. The prompt is taken over. */
-static void send_planned(struct effects *fx, struct prompt *prompt) {
+/* The state of the branch that is summarised is wanted; the summary's own is that of no path. */
+static void name_tips(const struct effects *fx, struct work *job) {
+    const struct fx_answer *a = &fx->answer;
+    const struct chat_node *answer = chat_find(&fx->s->chat, a->id);
+    job->leaf_moment = 1;
+    job->leaf = a->source > 0 ? a->source : 0;
+    if (a->is_aside) return;
+    job->answer = a->id;
+    tip_find(&fx->s->chat, answer ? answer->parent : a->question, a->id, &job->leaf,
+             &job->leaf_moment);
+}
+
+/* What goes out now is saved first (T1). */
+void effects_send_answer(struct effects *fx, struct work *job) {
     ox_err e = {0};
     struct fx_answer *a = &fx->answer;
+    a->how = job->how;
     save_turn(fx);
-    struct work job = {
-        .kind = WORK_ANSWER, .id = ++fx->next_job, .reply = reply_of(fx), .keep = fx->conf->save};
-    job.prompt = *prompt;
-    *prompt = (struct prompt){0};
-    job.how = a->how;
-    job.max_new_tokens = max_new(fx) ? max_new(fx) : fx->info->default_reply_tokens;
-    job.answer = a->id;
-    const struct chat_node *answer = chat_find(&fx->s->chat, a->id);
-    tip_find(&fx->s->chat, answer ? answer->parent : a->question, a->id, &job.leaf,
-             &job.leaf_moment);
-    snprintf(job.chat_uid, sizeof job.chat_uid, "%s", fx->s->uid);
-    a->job = job.id;
+    job->id = ++fx->next_job;
+    name_tips(fx, job);
+    snprintf(job->chat_uid, sizeof job->chat_uid, "%s", fx->s->uid);
+    a->job = job->id;
     a->plan_job = 0;
-    a->split.inside = fx->info->thinks && job.reply == OX_REPLY_OPEN;
+    a->split.inside = fx->info->thinks && job->reply == OX_REPLY_OPEN;
     a->saved_at = effects_clock();
-    if (worker_send(fx->w, &job, &e)) fail_answer(fx, &e, 0);
+    if (worker_send(fx->w, job, &e)) fail_answer(fx, &e, 0);
+}
+
+/* The prompt is taken over. */
+static void send_planned(struct effects *fx, struct prompt *prompt) {
+    struct work job = {.kind = WORK_ANSWER,
+                       .reply = reply_of(fx),
+                       .keep = fx->conf->save,
+                       .prompt = *prompt,
+                       .how = fx->answer.how};
+    *prompt = (struct prompt){0};
+    job.max_new_tokens = max_new(fx) ? max_new(fx) : fx->info->default_reply_tokens;
+    effects_send_answer(fx, &job);
 }
 
 static void tell_context(struct effects *fx, const struct news *n) {
@@ -290,7 +315,7 @@ static void tell_context(struct effects *fx, const struct news *n) {
 }
 
 static void take_planned(struct effects *fx, struct news *n) {
-    tell_context(fx, n);
+    if (!fx->answer.is_aside) tell_context(fx, n);
     struct budget b = budget_for(fx->info->max_tokens, max_new(fx), n->n_prompt);
     ox_err e = {0};
     if (budget_check(&b, &e))
@@ -320,16 +345,29 @@ void effects_ask(struct effects *fx, const struct effect *e) {
     }
     a->id = e->id2;
     a->question = e->id;
+    a->is_aside = e->kind == FX_COMPACT;
+    a->source = a->is_aside ? e->id : 0;
     a->how = conf_sampling(fx->conf, &fx->info->defaults);
     if (e->text) a->how.seed = strtoull(e->text, NULL, 10);
     struct work job = {.kind = WORK_PLAN, .id = ++fx->next_job, .reply = reply_of(fx)};
     a->plan_job = job.id;
     int rc = build_prompt(fx, e->id, &job.prompt, &failed);
+    if (!rc && a->is_aside) rc = add_task(&job.prompt, "compact", &failed);
     if (rc)
         work_deinit(&job);
     else
         rc = worker_send(fx->w, &job, &failed);
     if (rc) fail_answer(fx, &failed, 0);
+}
+
+void effects_begin_answer(struct effects *fx, int64_t id) {
+    drop_answer(fx);
+    fx->answer.id = id;
+    fx->answer.is_aside = true;
+}
+
+void effects_answer_failed(struct effects *fx, const ox_err *e) {
+    fail_answer(fx, e, 0);
 }
 
 void effects_stop(struct effects *fx) {
@@ -353,9 +391,11 @@ static void take_loaded(struct effects *fx) {
     fx->info = worker_info(fx->w);
     if (!fx->info) return;
     const struct ox_info *i = fx->info;
-    struct event ev = {
-        .kind = EV_LOADED,
-        .model = {.limit = i->max_tokens, .trained = i->trained_tokens, .thinks = i->thinks}};
+    struct event ev = {.kind = EV_LOADED,
+                       .model = {.limit = i->max_tokens,
+                                 .trained = i->trained_tokens,
+                                 .thinks = i->thinks,
+                                 .is_small = i->weight_bytes < SUMMARY_SMALL_BYTES}};
     snprintf(ev.model.name, sizeof ev.model.name, "%s", i->name);
     snprintf(ev.model.backend, sizeof ev.model.backend, "%s", i->backend);
     const struct store_model m = {.source = fx->conf->model ? "folder" : "embedded",
@@ -379,7 +419,9 @@ static void take_loaded(struct effects *fx) {
 
 /* The questions of this run cannot be answered; everything else works. */
 static void take_load_failure(struct effects *fx, const ox_err *e) {
+    struct event ev = {.kind = EV_LOADING, .text = ""};
     fx->load_err = *e;
+    effects_event(fx, &ev);
     effects_notice(fx, true, "no model: %s", e->what);
     if (fx->waiting.kind == FX_NONE) {
         effects_fail(fx, e);
@@ -457,6 +499,7 @@ static void take_counted(struct effects *fx, struct news *n) {
 }
 
 static void take_one(struct effects *fx, struct news *n) {
+    if (effects_summary_news(fx, n)) return;
     bool is_answer = fx->answer.job != 0 && n->id == fx->answer.job;
     bool is_plan = fx->answer.plan_job != 0 && n->id == fx->answer.plan_job;
     switch (n->kind) {

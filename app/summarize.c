@@ -17,11 +17,9 @@ enum {
     QUOTE_ANSWER = 160, /* tokens of a quoted sentence */
     QUOTE_FAILS = 6,    /* tries in a row without a new sentence, after which a list ends */
     QUOTE_PART = 4096,  /* tokens from which a small model quotes at once */
-    SMALL_PART = 12288, /* tokens that a small model summarises at once: DECISIONS.md */
     STEP_COST = 600     /* an answer of 100 tokens takes about as long as reading 600 */
 };
 
-static const uint64_t SMALL_MODEL_BYTES = (uint64_t)1 << 30;
 static const float RETRY_TEMPERATURE = 0.8f;
 
 static const struct talk_doc *doc_of(const struct summarize *s) {
@@ -83,9 +81,9 @@ static int make_plan(struct summarize *s, ox_err *err) {
     struct chunk whole = {.to = d->text.n, .line = 1}, *chunk = NULL;
     size_t *tokens = NULL, n = 0, one = d->tok.n;
     int rc;
-    bool small = s->t->info->weight_bytes < SMALL_MODEL_BYTES;
+    bool small = s->t->info->weight_bytes < SUMMARY_SMALL_BYTES;
     s->quotes = s->opts.is_list && small;
-    size_t good = s->quotes ? QUOTE_PART : SMALL_PART;
+    size_t good = s->quotes ? QUOTE_PART : SUMMARY_SMALL_PART;
     s->is_small = !s->opts.n_parts && one > good && small;
     if (s->is_small) s->opts.n_parts = (one + good - 1) / good;
     if (s->opts.n_parts < 2 && one + l.reserve + l.prompt <= l.context) {
@@ -560,6 +558,18 @@ static const struct buf *only_source(const struct summarize *s, size_t i) {
     return n == 1 ? &s->step[first_of_level(s, st->level - 1) + first].text : NULL;
 }
 
+static int finish_step(struct summarize *s, size_t i, enum chat_end end, ox_err *err) {
+    struct summarize_step *st = &s->step[i];
+    trim_end(&st->text, end == CHAT_LENGTH && !is_last(s, i));
+    trim_end(&st->quote, false);
+    for (size_t k = 0; k < st->text.n; k++)
+        if (st->text.p[k] == '\f') st->text.p[k] = ' ';
+    int rc = keep(s, i, err);
+    st->is_done = !rc;
+    s->todo -= st->cost;
+    return rc;
+}
+
 static int do_step(struct summarize *s, size_t i, const struct summarize_watch *watch,
                    ox_err *err) {
     struct summarize_step *st = &s->step[i];
@@ -572,15 +582,7 @@ static int do_step(struct summarize *s, size_t i, const struct summarize_watch *
     if (!only && s->quotes) rc = ask_sentences(s, i, watch, err);
     if (!rc && s->end != CHAT_STOPPED && !st->text.n)
         rc = s->n_steps == 1 ? ask_session(s, watch, err) : ask(s, i, watch, err);
-    if (rc || s->end == CHAT_STOPPED) return rc;
-    trim_end(&st->text, s->end == CHAT_LENGTH && !is_last(s, i));
-    trim_end(&st->quote, false);
-    for (size_t k = 0; k < st->text.n; k++)
-        if (st->text.p[k] == '\f') st->text.p[k] = ' ';
-    rc = keep(s, i, err);
-    st->is_done = !rc;
-    s->todo -= st->cost;
-    return rc;
+    return rc || s->end == CHAT_STOPPED ? rc : finish_step(s, i, s->end, err);
 }
 
 int summarize_run(struct summarize *s, const struct summarize_watch *watch, ox_err *err) {
@@ -604,6 +606,52 @@ double summarize_left(const struct summarize *s, size_t n_prompt) {
     double left = eta_left(&s->eta, n_prompt), rate = eta_rate(&s->eta);
     if (left < 0 || rate <= 0) return -1;
     return left + (STEP_COST + s->todo - s->step[s->at].cost) / rate;
+}
+
+/* --- step by step
+ * --------------------------------------------------------------------------------- */
+
+static int pass_on(struct summarize *s, size_t i, ox_err *err) {
+    struct summarize_step *st = &s->step[i];
+    const struct buf *only = only_source(s, i);
+    if (!only || is_last(s, i)) return 0;
+    int rc = buf_add(&st->text, buf_str(only), only->n, err);
+    st->is_done = !rc;
+    return rc;
+}
+
+int summarize_next(struct summarize *s, size_t *step, ox_err *err) {
+    int rc = 0;
+    size_t i = 0;
+    for (; !rc && i + 1 < s->n_steps; i++) {
+        if (!s->step[i].is_done) rc = pass_on(s, i, err);
+        if (!rc && !s->step[i].is_done) break;
+    }
+    s->at = *step = i;
+    return rc;
+}
+
+int summarize_work(const struct summarize *s, size_t step, struct work *out, ox_err *err) {
+    *out = (struct work){.kind = WORK_ANSWER,
+                         .reply = OX_REPLY_NO_THINK,
+                         .max_new_tokens = is_last(s, step) ? s->max_answer : s->part_answer};
+    return build(s, step, NULL, &out->prompt, err);
+}
+
+int summarize_took(struct summarize *s, size_t step, const char *text, size_t n,
+                   const struct news *done, ox_err *err) {
+    struct summarize_step *st = &s->step[step];
+    buf_cut(&st->text, 0);
+    int rc = buf_add(&st->text, text, n, err);
+    if (rc) return rc;
+    s->n_out = done->ledger.n_out;
+    return finish_step(s, step, done->end, err);
+}
+
+void summarize_end(struct summarize *s, enum chat_end end) {
+    end_jobs(s, end == CHAT_DONE || end == CHAT_LENGTH ? STORE_JOB_DONE
+                : end == CHAT_STOPPED                  ? STORE_JOB_STOPPED
+                                                       : STORE_JOB_FAILED);
 }
 
 void summarize_deinit(struct summarize *s) {

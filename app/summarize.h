@@ -60,6 +60,17 @@ int summarize_plan(struct summarize *s, struct talk *t, const struct summarize_o
 int summarize_run(struct summarize *s, const struct summarize_watch *watch, ox_err *err);
 /* Seconds left, all n_prompt tokens of the step at hand and the steps behind it; < 0: not known. */
 double summarize_left(const struct summarize *s, size_t n_prompt);
+/* ---- for a caller that lives on events and cannot wait in summarize_run ---- */
+/* The first step that is missing; the last one when none is, to be made again. Steps that only pass
+ * a summary on are done on the way. */
+int summarize_next(struct summarize *s, size_t *step, ox_err *err);
+/* What to send for it; id, how and keep are the caller's. */
+int summarize_work(const struct summarize *s, size_t step, struct work *out, ox_err *err);
+/* Its whole answer: kept, and read by the merges above. Not for the last step. */
+int summarize_took(struct summarize *s, size_t step, const char *text, size_t n,
+                   const struct news *done, ox_err *err);
+void summarize_end(struct summarize *s, enum chat_end end); /* says so in the database */
+
 void summarize_deinit(struct summarize *s);
 
 #endif

@@ -11,6 +11,7 @@ struct recipe { /* how the answer was made */
     struct config *conf;
     char engine[32], build[64];
     uint64_t seed;
+    size_t n_in;
     bool is_known;
 };
 
@@ -34,6 +35,7 @@ static int each_ledger(void *user, const struct store_ledger *r) {
     snprintf(p->engine, sizeof p->engine, "%s", r->engine);
     snprintf(p->build, sizeof p->build, "%s", r->build);
     p->seed = r->cost.seed;
+    p->n_in = r->cost.n_in;
     p->is_known = true;
     return 0;
 }
@@ -79,6 +81,10 @@ static int answer_again(struct talk *t, const struct chat_node *node, const stru
     t->conf->max_new = (int64_t)n;
     t->chat.leaf = node->parent;
     int rc = talk_plan(t, NULL, 0, err);
+    if (!rc && how->n_in && how->n_in != t->n_prompt) {
+        ox_err_set(err, OX_EFAIL, "this answer was made from another prompt than its branch");
+        rc = ox_err_fix(err, "/compact and /summarize in parts make such answers; others replay");
+    }
     if (!rc) rc = talk_answer(t, &watch, err);
     if (!rc && t->end == CHAT_STOPPED) rc = OX_ECANCELLED;
     if (!rc) rc = compare(t, old, n, err);

@@ -185,6 +185,52 @@ int chat_edit(struct chat *c, int64_t id, const char *text, size_t n, int64_t *a
     return rc;
 }
 
+static bool has_doc(const struct chat_node *row, const struct chat_doc *d) {
+    for (size_t i = 0; i < row->n_docs; i++)
+        if (row->docs[i].doc == d->doc && row->docs[i].from == d->from && row->docs[i].to == d->to)
+            return true;
+    return false;
+}
+
+static int gather_docs(struct chat_node **path, size_t n, struct chat_node *row, ox_err *err) {
+    size_t most = 0;
+    for (size_t i = 0; i < n; i++)
+        most += path[i]->n_docs;
+    if (!most) return 0;
+    row->docs = ox_alloc(most, sizeof *row->docs, "documents of a message", err);
+    if (!row->docs) return OX_ENOMEM;
+    for (size_t i = 0; i < n; i++)
+        for (size_t d = 0; d < path[i]->n_docs; d++) {
+            struct chat_doc doc = path[i]->docs[d];
+            if (!doc.doc || has_doc(row, &doc)) continue;
+            doc.name = ox_strdup(doc.name ? doc.name : "", "name", err);
+            if (!doc.name) return OX_ENOMEM;
+            row->docs[row->n_docs++] = doc;
+        }
+    return 0;
+}
+
+int chat_restart(struct chat *c, int64_t leaf, const char *text, size_t n, int64_t *added,
+                 ox_err *err) {
+    struct chat_node **path = NULL;
+    struct chat_node row = {.id = chat_new_id(c), .role = OX_ROLE_USER, .end = CHAT_DONE};
+    size_t n_path = 0;
+    int rc = chat_path(c, leaf, &path, &n_path, err);
+    if (!rc && n_path && path[0]->role == OX_ROLE_SYSTEM) row.parent = path[0]->id;
+    if (!rc) row.text = ox_memdup(text, n, "message text", err);
+    if (!rc && !row.text) rc = OX_ENOMEM;
+    row.n_bytes = n;
+    if (!rc) rc = gather_docs(path, n_path, &row, err);
+    ox_free(path);
+    int64_t fresh = row.id;
+    if (rc)
+        chat_node_deinit(&row);
+    else
+        rc = chat_add(c, &row, err);
+    if (!rc) *added = fresh;
+    return rc;
+}
+
 int chat_path(const struct chat *c, int64_t leaf, struct chat_node ***path, size_t *n,
               ox_err *err) {
     size_t depth = 0;

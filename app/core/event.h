@@ -28,14 +28,16 @@ enum event_kind {
     EV_GOTO,     /* id: message, number: byte in its text; or id2: document, number: byte. Shown */
     EV_CHAT,  /* chat: another conversation is shown (flag: behind the list); tree is handed over */
     EV_DRAFT, /* text, n, id: cursor; the saved draft of what is shown */
-    EV_HISTORY,  /* text: one earlier line, oldest first */
-    EV_SAVED,    /* id, id2: message `id` has the number id2 from now on; chat_id and uid if new */
-    EV_DOC,      /* doc: a document was read; text and index handed over */
+    EV_HISTORY, /* text: one earlier line, oldest first */
+    EV_SAVED,   /* id, id2: message `id` has the number id2 from now on; chat_id and uid if new */
+    EV_DOC, /* doc: a document was read; text and index handed over. No text: document `id`, which
+                    is here, goes with the next question again */
     EV_COUNTED,  /* id: document, number: its tokens */
     EV_CONTEXT,  /* context: what fills the prompt that goes out; handed over */
-    EV_LOADING,  /* text: name of the model */
+    EV_LOADING,  /* text: name of the model; "": it could not be loaded */
     EV_LOADED,   /* model */
-    EV_PROGRESS, /* plan, number: tokens done, number2: tokens of the prompt */
+    EV_PROGRESS, /* plan, number: tokens done, number2: tokens of the prompt; of a work in parts:
+                    id: which step, id2: of how many, number3: cost of those behind it in tokens */
     EV_TEXT,     /* text, n: of the answer being written; number: tokens in it */
     EV_DONE,     /* end, ledger: the answer is complete */
     EV_FAILED,   /* err: the answer failed, or (flag) an effect. number2: the question was not sent;
@@ -71,7 +73,7 @@ struct doc_text { /* a document of the session, in reading order; owned by the s
 struct model_facts {
     char name[64], backend[32];
     uint32_t limit, trained;
-    bool thinks;
+    bool thinks, is_small; /* is_small: reads long texts better in parts (core/summary.h) */
 };
 
 struct event {
@@ -109,9 +111,11 @@ enum effect_kind {
     FX_REDRAW,
     FX_SUSPEND,
     FX_BELL,
-    FX_COPY,   /* text */
-    FX_EDITOR, /* text */
-    FX_ASK,    /* id: question (new or known), id2: answer to be made; text: seed or NULL */
+    FX_COPY,      /* text */
+    FX_EDITOR,    /* text */
+    FX_ASK,       /* id: question (new or known), id2: answer to be made; text: seed or NULL */
+    FX_COMPACT,   /* id: end of the branch that is summarised, id2: answer to be made */
+    FX_SUMMARIZE, /* id: document, id2: answer to be made; in parts */
     FX_STOP,
     FX_DRAFT,   /* text, id: cursor */
     FX_HISTORY, /* text: a line that was sent */

@@ -29,6 +29,13 @@ static void free_doc(struct open_doc *d) {
     *d = (struct open_doc){0};
 }
 
+bool state_has_read(const struct app_state *s, int64_t doc) {
+    for (size_t i = 0; i < s->sheet.n; i++)
+        for (size_t d = 0; d < s->sheet.path[i]->n_docs; d++)
+            if (s->sheet.path[i]->docs[d].doc == doc) return true;
+    return false;
+}
+
 void state_drop_docs(struct app_state *s) {
     while (s->n_docs > 0)
         free_doc(&s->doc[--s->n_docs]);

@@ -40,6 +40,9 @@ struct job { /* the answer that is being made */
     struct ox_plan plan;
     size_t n_done, n_prompt, n_doc; /* n_doc: document that is being read, from 1; 0: none */
     struct eta eta;
+    size_t part, n_parts, n_behind; /* of a work in parts: step, from 1; tokens of later steps */
+    bool is_aside;                  /* the prompt is not the path: /compact, /summarize in parts */
+    int64_t old_leaf;               /* shown again if it comes to nothing */
 };
 
 struct picker {
@@ -142,7 +145,13 @@ struct app_state {
     } ask; /* OVERLAY_ASK: y does it */
     struct {
         size_t n, over; /* over: tokens that are too many */
-        enum choice { CHOICE_NONE, CHOICE_SHORTEN, CHOICE_AFRESH, CHOICE_DRAFT } what[CHOICE_MAX];
+        enum choice {
+            CHOICE_NONE,
+            CHOICE_SHORTEN,
+            CHOICE_COMPACT,
+            CHOICE_AFRESH,
+            CHOICE_DRAFT
+        } what[CHOICE_MAX];
         char line[CHOICE_MAX][120];
         size_t doc, lines; /* SHORTEN */
     } choice;
@@ -176,6 +185,7 @@ bool state_is_busy(const struct app_state *s);
 /* Takes a document over (also on failure) and prepares lines. */
 int state_add_doc(struct app_state *s, struct doc_text *d, bool is_pending, ox_err *err);
 void state_drop_docs(struct app_state *s);
+bool state_has_read(const struct app_state *s, int64_t doc); /* it stands on the path */
 /* Lays the messages out in drawing order (a child behind its parent) into s->tree. */
 int state_build_tree(struct app_state *s, ox_err *err);
 /* Citations of the last answers on the path, in order: the i-th, with its message. False: fewer. */

@@ -1,6 +1,8 @@
 /* summary.c - see summary.h. */
 #include "app/core/summary.h"
 
+#include "app/core/budget.h"
+
 /* Parts of about one size, so that no part is a mere remnant, each at most `most` tokens. Where the
  * next chunk begins a section, a part may end up to an eighth early. */
 static int cut_parts(const struct chunk *chunks, const size_t *tokens, size_t n, size_t most,
@@ -28,6 +30,12 @@ static int cut_parts(const struct chunk *chunks, const size_t *tokens, size_t n,
         left -= have;
     }
     return 0;
+}
+
+bool summary_wants_parts(size_t tokens, size_t context, bool is_small) {
+    enum { MARKS = 96 }; /* role marks, the words around a document, the question */
+    struct budget b = budget_for(context, 0, 0);
+    return (is_small && tokens > SUMMARY_SMALL_PART) || tokens + b.reserve + MARKS > b.limit;
 }
 
 int summary_make(const struct chunk *chunks, const size_t *tokens, size_t n_chunks,

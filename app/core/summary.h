@@ -25,6 +25,12 @@ struct summary_limits {
     size_t max_part;    /* 0: three quarters of the context; the user's --parts gives less */
 };
 
+/* A model below SUMMARY_SMALL_BYTES of weights summarises at most so many tokens well at once:
+ * DECISIONS.md. */
+enum { SUMMARY_SMALL_PART = 12288, SUMMARY_SMALL_BYTES = 1 << 30 };
+/* Does a document of so many tokens have to be, or is it better, summarised in parts? */
+bool summary_wants_parts(size_t tokens, size_t context, bool is_small);
+
 /* chunks join to the document; tokens[i] are those of chunk i. OX_EFIT if even one chunk with the
  * instructions does not fit, or a merge of two cannot. */
 int summary_make(const struct chunk *chunks, const size_t *tokens, size_t n_chunks,

@@ -138,17 +138,6 @@ static int set_cites(struct update *u, const char *rest) {
     return 0;
 }
 
-static int summarize_doc(struct update *u, size_t n) {
-    struct app_state *s = u->s;
-    if (s->n_docs == 0) {
-        state_notice(s, false, "no document here; /file PATH adds one");
-        return 0;
-    }
-    char words[96] = "Summarise the document.";
-    if (n > 0 && s->n_docs > 1) snprintf(words, sizeof words, "Summarise document %zu.", n);
-    return update_send(u, words, strlen(words));
-}
-
 static int continue_answer(struct update *u) {
     struct app_state *s = u->s;
     struct chat_node *last = s->sheet.n > 0 ? s->sheet.path[s->sheet.n - 1] : NULL;
@@ -192,7 +181,8 @@ static int run_command(struct update *u, const struct command *c, const char *re
     case CMD_DOC: return show_doc(u, number_of(rest));
     case CMD_DROP: return drop_doc(u, number_of(rest));
     case CMD_CITE: return set_cites(u, rest);
-    case CMD_SUMMARIZE: return summarize_doc(u, number_of(rest));
+    case CMD_SUMMARIZE: return update_summarize(u, number_of(rest));
+    case CMD_COMPACT: return update_compact(u);
     case CMD_SYSTEM: return update_fx(u, FX_SYSTEM, 0, 0, text);
     case CMD_MODEL: return update_fx(u, FX_MODEL, 0, 0, text);
     case CMD_SET:
@@ -206,19 +196,13 @@ static int run_command(struct update *u, const struct command *c, const char *re
     case CMD_PROMPT: return update_fx(u, FX_PROMPT, 0, 0, rest);
     case CMD_CONTEXT: s->docs.is_open = s->docs.show_map = true; return 0;
     case CMD_TOKENS:
-    case CMD_STATES:
-    case CMD_COMPACT: {
+    case CMD_STATES: {
         char used[SAY_BYTES], limit[SAY_BYTES], bytes[SAY_BYTES];
         if (c->id == CMD_STATES)
             state_notice(s, false, "saved states: %s", say_bytes(bytes, s->states_bytes));
-        else if (c->id == CMD_TOKENS)
+        else
             state_notice(s, false, "%s of %s tokens are used", say_count(used, s->n_used),
                          say_count(limit, s->model.limit));
-        else {
-            const char ask[] =
-                "Summarise our conversation so far, so that it can go on from your summary.";
-            return update_send(u, ask, sizeof ask - 1);
-        }
         return 0;
     }
     case CMD_STATS: say_stats(u); return 0;

@@ -3,7 +3,9 @@
 #include "app/core/update.h"
 
 #include "app/core/budget.h"
+#include "app/core/prompt.h"
 #include "app/core/say.h"
+#include "app/core/summary.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -30,7 +32,8 @@ static int attach_docs(struct app_state *s, struct chat_node *node, ox_err *err)
     return 0;
 }
 
-static int add_answer(struct update *u, int64_t question, const char *seed) {
+/* An open answer behind `question` becomes the end of the path, and the job at hand. */
+static int open_answer(struct update *u, int64_t question) {
     struct app_state *s = u->s;
     struct chat_node node = {.id = chat_new_id(&s->chat),
                              .parent = question,
@@ -42,12 +45,19 @@ static int add_answer(struct update *u, int64_t question, const char *seed) {
     if (!rc) rc = update_path(u);
     if (rc) return rc;
     s->job = (struct job){.busy = BUSY_WAITING, .answer = id, .started = s->now};
-    for (size_t i = 0; i < s->n_docs; i++)
-        if (s->doc[i].is_pending) s->job.n_doc = i + 1, s->doc[i].is_pending = false;
     s->chosen = SIZE_MAX;
     s->find.is_on = false;
     update_show_end(u);
-    return update_fx(u, FX_ASK, question, id, seed);
+    return 0;
+}
+
+static int add_answer(struct update *u, int64_t question, const char *seed) {
+    struct app_state *s = u->s;
+    int rc = open_answer(u, question);
+    if (rc) return rc;
+    for (size_t i = 0; i < s->n_docs; i++)
+        if (s->doc[i].is_pending) s->job.n_doc = i + 1, s->doc[i].is_pending = false;
+    return update_fx(u, FX_ASK, question, s->job.answer, seed);
 }
 
 static int queue_question(struct update *u, const char *text, size_t n) {
@@ -87,6 +97,104 @@ int update_regen(struct update *u, int64_t question, const char *seed) {
     return question == 0 || state_is_busy(u->s) ? 0 : add_answer(u, question, seed);
 }
 
+/* ---- answers to what the person did not type ----------------------------------------------------
+ */
+
+/* The answer that `question` gets is made from another prompt than the path. */
+static int add_aside(struct update *u, int64_t question, int64_t old_leaf, enum effect_kind kind,
+                     int64_t of) {
+    struct app_state *s = u->s;
+    int rc = open_answer(u, question);
+    if (rc) return rc;
+    s->job.is_aside = true;
+    s->job.old_leaf = old_leaf;
+    return update_fx(u, kind, of, s->job.answer, NULL);
+}
+
+int update_compact(struct update *u) {
+    static const char words[] = "Our conversation so far, in short.";
+    struct app_state *s = u->s;
+    int64_t old = s->chat.leaf, from = 0, question = 0;
+    for (size_t i = 0; i < s->sheet.n; i++)
+        if (s->sheet.path[i]->role == OX_ROLE_ASSISTANT) from = s->sheet.path[i]->id;
+    if (state_is_busy(s) || from == 0) {
+        state_notice(s, false, from ? "Esc stops the answer first" : "there is no answer yet");
+        return 0;
+    }
+    int rc = chat_restart(&s->chat, from, words, sizeof words - 1, &question, u->err);
+    if (!rc) rc = add_aside(u, question, old, FX_COMPACT, from);
+    state_notice(s, false, "the conversation goes on from its summary; [ shows the old branch");
+    return rc;
+}
+
+static size_t docs_ahead(const struct app_state *s) {
+    size_t n = 0;
+    for (size_t i = 0; i < s->n_docs; i++)
+        n += s->doc[i].is_pending || state_has_read(s, s->doc[i].d.id);
+    return n;
+}
+
+/* The document stands in the context, or comes into it with the question. */
+static int summarize_whole(struct update *u, size_t n) {
+    struct app_state *s = u->s;
+    const struct prompt_value words = {"words", "150"};
+    struct open_doc *d = &s->doc[n - 1];
+    struct buf task = {0};
+    d->is_pending = d->is_pending || !state_has_read(s, d->d.id);
+    int rc =
+        docs_ahead(s) > 1
+            ? buf_printf(&task, u->err, "Look at document %zu, %s, and at no other. ", n, d->d.name)
+            : 0;
+    if (!rc) rc = prompt_fill(&task, prompt_builtin("summarize"), &words, 1, u->err);
+    while (!rc && task.n && task.p[task.n - 1] == '\n')
+        buf_cut(&task, task.n - 1);
+    if (!rc) rc = update_send(u, buf_str(&task), task.n);
+    buf_deinit(&task);
+    return rc;
+}
+
+static int summarize_parts(struct update *u, size_t n) {
+    struct app_state *s = u->s;
+    struct open_doc *d = &s->doc[n - 1];
+    struct buf task = {0};
+    int64_t old = s->chat.leaf;
+    struct chat_node node = {.id = chat_new_id(&s->chat),
+                             .parent = old,
+                             .role = OX_ROLE_USER,
+                             .end = CHAT_DONE,
+                             .created_us = (int64_t)(s->now * 1e6)};
+    int64_t question = node.id, doc = d->d.id;
+    int rc = buf_printf(&task, u->err, "Summarise %s, in parts.", d->d.name);
+    node.n_bytes = task.n;
+    node.text = buf_take(&task, NULL);
+    if (rc)
+        chat_node_deinit(&node);
+    else
+        rc = chat_add(&s->chat, &node, u->err);
+    if (!rc) rc = add_aside(u, question, old, FX_SUMMARIZE, doc);
+    s->job.n_doc = n;
+    d->is_pending = false; /* what is asked next is about the summary */
+    return rc;
+}
+
+int update_summarize(struct update *u, size_t n) {
+    struct app_state *s = u->s;
+    if (n == 0) n = s->n_docs;
+    if (s->n_docs == 0)
+        state_notice(s, false, "no document here; /file PATH adds one");
+    else if (n > s->n_docs)
+        state_notice(s, false, "there are %zu documents here", s->n_docs);
+    else if (state_is_busy(s))
+        state_notice(s, false, "Esc stops the answer first");
+    else if (!s->is_loaded || s->doc[n - 1].d.n_tokens == 0)
+        state_notice(s, false, "document %zu is still being counted", n);
+    else if (summary_wants_parts(s->doc[n - 1].d.n_tokens, s->model.limit, s->model.is_small))
+        return summarize_parts(u, n);
+    else
+        return summarize_whole(u, n);
+    return 0;
+}
+
 /* ---- the answer ---------------------------------------------------------------------------------
  */
 
@@ -110,7 +218,8 @@ static int take_text(struct update *u) {
 static void take_progress(struct update *u) {
     struct app_state *s = u->s;
     if (s->job.busy == BUSY_NONE) return;
-    if (s->job.busy == BUSY_WAITING)
+    bool is_next = s->job.part != (size_t)u->ev->id;
+    if (s->job.busy == BUSY_WAITING || is_next)
         eta_start(&s->job.eta, u->ev->number, s->now, u->ev->plan.deepening);
     else
         eta_add(&s->job.eta, u->ev->number, s->now);
@@ -118,6 +227,23 @@ static void take_progress(struct update *u) {
     s->job.plan = u->ev->plan;
     s->job.n_done = u->ev->number;
     s->job.n_prompt = u->ev->number2;
+    s->job.part = (size_t)u->ev->id;
+    s->job.n_parts = (size_t)u->ev->id2;
+    s->job.n_behind = (size_t)u->ev->number3;
+}
+
+/* Tokens of the path, about: what the next question will read. */
+static size_t count_path(const struct app_state *s) {
+    enum { MARKS = 8, BYTES_PER_TOKEN = 4 };
+    size_t used = 0;
+    for (size_t i = 0; i < s->sheet.n; i++) {
+        const struct chat_node *m = s->sheet.path[i];
+        used += MARKS + (m->n_tok ? m->n_tok : m->n_bytes / BYTES_PER_TOKEN);
+        for (size_t k = 0; k < m->n_docs; k++)
+            for (size_t d = 0; d < s->n_docs; d++)
+                if (s->doc[d].d.id == m->docs[k].doc) used += s->doc[d].d.n_tokens;
+    }
+    return used;
 }
 
 static void say_cost(struct app_state *s, const struct chat_ledger *l) {
@@ -130,7 +256,7 @@ static void say_cost(struct app_state *s, const struct chat_ledger *l) {
     else if (!s->notice.stays)
         state_notice(s, false, "read %s, reused %s", say_count(read, fresh),
                      say_count(reused, l->n_reused));
-    size_t used = l->n_in + l->n_out, before = s->n_used;
+    size_t used = s->job.is_aside ? count_path(s) : l->n_in + l->n_out, before = s->n_used;
     s->n_used = used;
     if (s->model.trained && before <= s->model.trained && used > s->model.trained)
         state_notice(s, false, "past %s: this model was trained to %s",
@@ -171,11 +297,13 @@ static int take_back(struct update *u) {
     int rc = 0;
     if (!q) return 0;
     bool is_new = (size_t)(q - s->chat.node) + 2 == s->chat.n; /* else: another answer was wanted */
-    int64_t leaf = q->parent;
-    for (size_t i = 0; i < q->n_docs && is_new; i++)
+    bool is_aside = s->job.is_aside;
+    int64_t leaf = is_aside ? s->job.old_leaf : q->parent;
+    for (size_t i = 0; i < q->n_docs && is_new && !is_aside; i++)
         for (size_t d = 0; d < s->n_docs; d++)
             if (s->doc[d].d.id == q->docs[i].doc) s->doc[d].is_pending = true;
-    if (is_new && edit_is_empty(&s->input)) rc = edit_set(&s->input, q->text, q->n_bytes, u->err);
+    if (is_new && !is_aside && edit_is_empty(&s->input))
+        rc = edit_set(&s->input, q->text, q->n_bytes, u->err);
     int64_t question = q->id;
     chat_take_back(&s->chat, is_new ? question : s->job.answer);
     s->chat.leaf = is_new ? leaf : chat_leaf_below(&s->chat, question);
@@ -191,6 +319,24 @@ static void add_choice(struct app_state *s, enum choice what, const char *words)
     snprintf(s->choice.line[i], sizeof s->choice.line[i], "%s", words);
 }
 
+static size_t count_turns(const struct app_state *s) {
+    size_t n = 0;
+    for (size_t i = 0; i < s->sheet.n; i++)
+        n += s->sheet.path[i]->role == OX_ROLE_ASSISTANT;
+    return n;
+}
+
+/* The question waits until the summary is there. */
+static int compact_and_ask(struct update *u) {
+    struct app_state *s = u->s;
+    struct buf question = {0};
+    int rc = edit_take(&s->input, &question, u->err);
+    if (!rc) rc = update_compact(u);
+    if (!rc && question.n) rc = queue_question(u, question.p, question.n);
+    buf_deinit(&question);
+    return rc;
+}
+
 static void offer_choice(struct app_state *s, size_t over) {
     char words[120];
     s->choice.n = 0;
@@ -204,6 +350,13 @@ static void offer_choice(struct app_state *s, size_t over) {
         snprintf(words, sizeof words, "shorten: use lines 1-%zu of [%zu]", s->choice.lines,
                  s->choice.doc + 1);
         add_choice(s, CHOICE_SHORTEN, words);
+    }
+    size_t turns = count_turns(s);
+    if (turns > 0) {
+        snprintf(words, sizeof words,
+                 "summarise the %zu turn%s so far into a new branch, ask there", turns,
+                 turns == 1 ? "" : "s");
+        add_choice(s, CHOICE_COMPACT, words);
     }
     if (s->sheet.n > 0 && s->n_docs > 0)
         add_choice(s, CHOICE_AFRESH, "new session with the documents only");
@@ -224,6 +377,7 @@ int update_choose(struct update *u, uint32_t key) {
     case CHOICE_SHORTEN:
         s->doc[s->choice.doc].part_lines = s->choice.lines;
         return update_send_input(u);
+    case CHOICE_COMPACT: return compact_and_ask(u);
     case CHOICE_AFRESH: return update_fx(u, FX_NEW, 1, 0, NULL);
     case CHOICE_NONE:
     case CHOICE_DRAFT: break;
@@ -238,7 +392,13 @@ static int take_failure(struct update *u) {
     if (s->queued.n > 0 && edit_is_empty(&s->input)) update_take_back_queue(u);
     bool stopped = u->ev->err.code == OX_ECANCELLED;
     if (stopped) s->error = (ox_err){0};
-    if (u->ev->number2 == 0) return finish(u, stopped ? CHAT_STOPPED : CHAT_FAILED);
+    const struct chat_node *answer = chat_find(&s->chat, s->job.answer);
+    bool is_void = s->job.is_aside && answer && !answer->n_bytes; /* nobody asked for its branch */
+    int64_t old_leaf = s->job.old_leaf;
+    if (u->ev->number2 == 0) {
+        int rc = finish(u, stopped ? CHAT_STOPPED : CHAT_FAILED);
+        return rc || !is_void ? rc : update_show_leaf(u, old_leaf);
+    }
     int rc = take_back(u);
     if (u->ev->err.code == OX_EFIT && u->ev->number > 0) offer_choice(s, u->ev->number);
     return rc;

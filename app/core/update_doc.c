@@ -128,8 +128,26 @@ int update_doc_key(struct update *u, enum request r, uint32_t key) {
     return 0;
 }
 
+/* A document that is here was asked for again: after /drop, /undo or /summarize it waits anew. */
+static void add_known(struct update *u) {
+    struct app_state *s = u->s;
+    for (size_t i = 0; i < s->n_docs; i++) {
+        struct open_doc *d = &s->doc[i];
+        if (d->d.id != u->ev->id) continue;
+        bool is_here = d->is_pending || state_has_read(s, d->d.id);
+        d->is_pending = d->is_pending || !is_here;
+        state_notice(s, false,
+                     is_here ? "[%zu] %s is here already" : "[%zu] %s goes with the next question",
+                     i + 1, d->d.name);
+    }
+}
+
 static int add_doc(struct update *u) {
     struct app_state *s = u->s;
+    if (!u->ev->doc.text) {
+        add_known(u);
+        return 0;
+    }
     bool waits = u->ev->flag;
     int rc = state_add_doc(s, &u->ev->doc, waits, u->err);
     if (rc) return rc;
@@ -152,7 +170,7 @@ static void say_counted(struct app_state *s, const struct open_doc *d) {
         state_notice(s, false, "%s: %s tokens, fits (%uk)", d->d.name,
                      say_count(count, d->d.n_tokens), s->model.limit / 1024);
     else
-        state_notice(s, false, "%s: %s tokens do not fit (%uk); try: oxbow summarize", d->d.name,
+        state_notice(s, false, "%s: %s tokens do not fit (%uk); /summarize takes parts", d->d.name,
                      say_count(count, d->d.n_tokens), s->model.limit / 1024);
 }
 

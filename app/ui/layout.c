@@ -6,6 +6,7 @@ enum { MIN_ROWS = 6, MIN_COLUMNS = 20, HINT_ROWS_FROM = 12, PREVIEW_FROM = 18, B
 
 bool layout_shows_bar(const struct app_state *s) {
     const struct job *j = &s->job;
+    if (j->busy == BUSY_READING && j->n_parts > 1) return true; /* also while a part is written */
     return j->busy == BUSY_READING && j->n_prompt > j->n_done &&
            (j->n_prompt - j->plan.live - j->plan.restored > BAR_TOKENS ||
             s->now - j->started > 1.0);

@@ -164,6 +164,9 @@ static void draw_read(struct app_state *s, struct frame *f, struct rect r) {
     int end = r.x + r.w, x = frame_puts(f, 1, r.y, end, "reading", STYLE_TITLE);
     if (name[0])
         x = view_printf(f, x, r.y, end - 2 * WORDS / 3, STYLE_TITLE, " [%zu] %s", j->n_doc, name);
+    if (j->n_parts > 1)
+        x = view_printf(f, x, r.y, end - WORDS / 2, STYLE_TITLE, ", part %zu of %zu", j->part,
+                        j->n_parts);
     int room = end - x - WORDS;
     size_t cells = room > CELLS ? CELLS : room > 4 ? (size_t)room : 4;
     size_t share = j->n_prompt ? j->n_done * cells / j->n_prompt : 0;
@@ -175,6 +178,7 @@ static void draw_read(struct app_state *s, struct frame *f, struct rect r) {
                 say_count(all, j->n_prompt));
     if (r.h < 2) return;
     double seconds = eta_left(&j->eta, j->n_prompt), per_second = eta_rate(&j->eta);
+    if (seconds >= 0 && per_second > 0) seconds += (double)j->n_behind / per_second;
     x = view_printf(f, 3, r.y + 1, end, STYLE_FAINT, "%s reused",
                     say_count(reused, j->plan.live + j->plan.restored));
     if (per_second > 0)

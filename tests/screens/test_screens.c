@@ -202,6 +202,57 @@ static void test_screens__choice_at_the_limit(void **state) {
     stage_close(&st);
 }
 
+/* The summary is asked for in a branch of its own; when it comes to nothing, so does the branch. */
+static void test_screens__compact(void **state) {
+    struct stage st;
+    stage_open(&st, 100, 30);
+    stage_keys(&st, "'/compact' Enter");
+    assert_null(stage_effect(&st, FX_COMPACT)); /* nothing was said yet */
+    stage_keys(&st, "'One' Enter");
+    stage_answer(&st, "First.");
+    stage_event(&st, (struct event){.kind = EV_DONE, .end = CHAT_DONE});
+    int64_t answer = st.s.chat.leaf;
+    stage_keys(&st, "'/compact' Enter");
+    const struct effect *fx = stage_effect(&st, FX_COMPACT);
+    assert_non_null(fx);
+    assert_int_equal(fx->id, answer);
+    assert_int_equal(fx->id2, st.s.chat.leaf);
+    assert_int_equal(st.s.n_branches, 2);
+    struct event stopped = {.kind = EV_FAILED, .number2 = 1, .err = {.code = OX_ECANCELLED}};
+    stage_event(&st, stopped);
+    assert_int_equal(st.s.chat.leaf, answer);
+    assert_int_equal(st.s.n_branches, 1);
+    stage_keys(&st, "'/compact' Enter");
+    stage_answer(&st, "In short.");
+    struct event done = {.kind = EV_DONE, .end = CHAT_DONE, .ledger = {.n_in = 50000, .n_out = 3}};
+    stage_event(&st, done);
+    assert_true(st.s.n_used < 100); /* not what the summary read */
+    assert_true(stage_has(&st, "In short."));
+    stage_close(&st);
+}
+
+static void test_screens__summarize_by_size(void **state) {
+    struct stage st;
+    stage_open(&st, 100, 30);
+    stage_harbour_doc(&st);
+    st.s.is_loaded = true;
+    stage_keys(&st, "'/summarize 2' Enter");
+    assert_int_equal(st.s.chat.n, 0);
+    stage_keys(&st, "'/summarize' Enter");
+    assert_non_null(stage_effect(&st, FX_ASK));
+    assert_int_equal(st.s.chat.node[0].n_docs, 1);
+    stage_event(&st, (struct event){.kind = EV_DONE, .end = CHAT_DONE});
+    effect_list_clear(&st.fx);
+    st.s.model.is_small = true;
+    stage_keys(&st, "'/summarize 1' Enter");
+    assert_null(stage_effect(&st, FX_ASK));
+    assert_int_equal(stage_effect(&st, FX_SUMMARIZE)->id, st.s.doc[0].d.id);
+    struct event part = {.kind = EV_PROGRESS, .number = 10, .number2 = 100, .id = 2, .id2 = 9};
+    stage_event(&st, part);
+    assert_true(stage_has(&st, "part 2 of 9"));
+    stage_close(&st);
+}
+
 static void test_screens__hostile_text_is_shown_not_sent(void **state) {
     static const char *const hostile[] = {
         "\033]0;title\007",
@@ -347,6 +398,8 @@ int main(void) {
         cmocka_unit_test(test_screens__older_part_comes_later),
         cmocka_unit_test(test_screens__top_line_stays_on_resize),
         cmocka_unit_test(test_screens__follow_mode),
+        cmocka_unit_test(test_screens__compact),
+        cmocka_unit_test(test_screens__summarize_by_size),
         cmocka_unit_test(test_screens__choice_at_the_limit),
         cmocka_unit_test(test_screens__hostile_text_is_shown_not_sent),
     };

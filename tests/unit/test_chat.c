@@ -86,6 +86,35 @@ static void test_chat__fork_copies_the_path(void **state) {
     chat_deinit(&fork);
 }
 
+/* Behind the system message, with each document once; the old branch is untouched. */
+static void test_chat__restart_keeps_system_and_documents(void **state) {
+    struct chat c = {0};
+    struct chat_doc doc = {7, 0, 5, "a.txt"};
+    int64_t sys = add(&c, 0, OX_ROLE_SYSTEM, "sys"), fresh = 0;
+    struct chat_node view = {
+        .id = 90, .parent = sys, .role = OX_ROLE_USER, .docs = &doc, .n_docs = 1};
+    struct chat_node row;
+    OK(chat_node_dup(&view, &row, err));
+    OK(chat_add(&c, &row, err));
+    int64_t a = add(&c, 90, OX_ROLE_ASSISTANT, "a");
+    view.id = 91, view.parent = a;
+    OK(chat_node_dup(&view, &row, err));
+    OK(chat_add(&c, &row, err));
+    int64_t end = add(&c, 91, OX_ROLE_ASSISTANT, "b");
+    OK(chat_restart(&c, end, "short", 5, &fresh, err));
+    const struct chat_node *q = chat_find(&c, fresh);
+    assert_int_equal(c.leaf, fresh);
+    assert_int_equal(q->parent, sys);
+    assert_int_equal(q->n_docs, 1);
+    assert_string_equal(q->docs[0].name, "a.txt");
+    assert_string_equal(words(&c, fresh), "sys short ");
+    size_t place = 0, n = 0;
+    assert_int_equal(chat_sibling(&c, fresh, -1, &place, &n), 90);
+    assert_int_equal(n, 2);
+    assert_int_equal(chat_restart(&c, 12345, "x", 1, &fresh, NULL), OX_ENOTFOUND);
+    chat_deinit(&c);
+}
+
 static void test_chat__every_failed_allocation_leaves_the_tree(void **state) {
     struct chat c = {0};
     struct chat_doc doc = {1, 0, 5, "a.txt"};
@@ -115,6 +144,7 @@ static void test_chat__every_failed_allocation_leaves_the_tree(void **state) {
         if (!rc) rc = chat_add(&c, &row, NULL);
         if (!rc) rc = chat_edit(&c, 77, "y", 1, &edited, NULL);
         if (!rc) rc = chat_fork(&c, edited, &fork, NULL);
+        if (!rc) rc = chat_restart(&c, edited, "z", 1, &edited, NULL);
         ox_mem_fail_at(0);
         chat_deinit(&fork);
         while (c.n > before)
@@ -142,6 +172,7 @@ int main(void) {
         cmocka_unit_test(test_chat__edit_is_a_sibling),
         cmocka_unit_test(test_chat__saved_ids_replace_new_ones),
         cmocka_unit_test(test_chat__wrong_nodes_are_refused),
+        cmocka_unit_test(test_chat__restart_keeps_system_and_documents),
         cmocka_unit_test(test_chat__fork_copies_the_path),
         cmocka_unit_test(test_chat__every_failed_allocation_leaves_the_tree),
         cmocka_unit_test(test_chat__names),

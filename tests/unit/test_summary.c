@@ -97,7 +97,26 @@ static void test_summary__plans(void **state) {
         }
 }
 
+static void test_summary__who_wants_parts(void **state) {
+    static const struct {
+        size_t tokens, context;
+        bool is_small, parts;
+    } of[] = {
+        {SUMMARY_SMALL_PART, 65536, true, false},
+        {SUMMARY_SMALL_PART + 1, 65536, true, true},
+        {60000, 65536, false, false},
+        {65536 - 2048 - 96, 65536, false, false},
+        {65536 - 2048 - 95, 65536, false, true},
+        {100, 1024, true, false},
+        {900, 1024, true, true},
+    };
+    for (size_t i = 0; i < sizeof of / sizeof of[0]; i++)
+        assert_int_equal(summary_wants_parts(of[i].tokens, of[i].context, of[i].is_small),
+                         of[i].parts);
+}
+
 int main(void) {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(test_summary__plans)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(test_summary__plans),
+                                       cmocka_unit_test(test_summary__who_wants_parts)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -10,7 +10,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-enum { BAR_CELLS = 24, FIRST_AFTER_MS = 400, EVERY_MS = 100, LINE_EVERY_S = 10 };
+enum { BAR_CELLS = 24, NARROW = 60, FIRST_AFTER_MS = 400, EVERY_MS = 100, LINE_EVERY_S = 10 };
 
 void progress_start(struct progress *p, bool quiet, bool redraw, const char *label) {
     *p = (struct progress){
@@ -54,7 +54,8 @@ static int make_line(const struct progress *p, const struct news *n, bool bar, s
     size_t width = bar ? columns() - 1 : SIZE_MAX;
     int rc = buf_puts(b, bar ? " reading " : "-- reading ", NULL);
     if (!rc) rc = text_brief(b, p->label, strlen(p->label), 24, NULL);
-    if (!rc && bar) rc = add_bar(percent, width < 100 ? BAR_CELLS / 2 : BAR_CELLS, b);
+    if (!rc && bar && width >= NARROW) /* else the number alone: it says the same in less */
+        rc = add_bar(percent, width < 100 ? BAR_CELLS / 2 : BAR_CELLS, b);
     if (!rc) rc = buf_printf(b, NULL, "  %zu%%", percent);
     for (int i = 0; !rc && i < N_PIECES; i++) {
         size_t before = b->n;

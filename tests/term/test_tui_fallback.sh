@@ -39,6 +39,13 @@ wait_for 'Fine.'
 keys C-d
 wait_for 'LEFT 0'
 [ -e "$DIR/data/oxbow/oxbow.db" ] && fail '--no-save left a database'
+# a narrow terminal: the bar goes before the numbers do
+seq 1 100 > "$DIR/document"
+script 'answer Fine.\nprefill_us 15000\n'
+start 40 12 ask -m "$DIR/script" --no-save -f "$DIR/document" Why
+wait_for ' left'
+has_not '[#'
+keys C-c
 # no terminal on stdout
 PROGRAM="$FAKE -m $DIR/script | cat #"
 start 80 24

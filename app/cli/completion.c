@@ -27,34 +27,48 @@ static void print_verbs(const struct cli *c) {
         printf("%s%s", v == c->verbs ? "" : " ", (*v)->name);
 }
 
+/* The ids of saved sessions are asked of the program itself, when Tab is pressed. */
+#define SESSION_IDS "oxbow sessions -q 2>/dev/null | cut -d ' ' -f 1"
+
+static bool takes_session(const struct verb *v) {
+    return strncmp(v->args, "ID", 2) == 0 || strncmp(v->args, "[ID", 3) == 0;
+}
+
 static void bash(const struct cli *c) {
-    printf(
-        "# oxbow: source <(oxbow completion bash)\n"
-        "_oxbow() {\n"
-        "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} verb= flags= w\n"
-        "    for w in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
-        "        case $w in ");
+    printf("# oxbow: source <(oxbow completion bash)\n"
+           "_oxbow() {\n"
+           "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
+           "    local verb= flags= words= w\n"
+           "    for w in \"${COMP_WORDS[@]:1:COMP_CWORD-1}\"; do\n"
+           "        case $w in ");
     for (const struct verb *const *v = c->verbs; *v; v++)
         printf("%s%s", v == c->verbs ? "" : "|", (*v)->name);
     printf(") verb=$w; break;; esac\n"
            "    done\n"
-           "    case $prev in ");
+           "    case $prev in\n"
+           "    -r|--resume) COMPREPLY=($(compgen -W \"$(" SESSION_IDS
+           ")\" -- \"$cur\")); return;;\n"
+           "    ");
     print_names(NULL, true);
     printf(") COMPREPLY=($(compgen -f -- \"$cur\")); return;; esac\n"
            "    case $verb in\n");
     for (const struct verb *const *v = c->verbs; *v; v++) {
         printf("    %s) flags='", (*v)->name);
         print_names(*v, false);
-        printf("';;\n");
+        printf("'");
+        if (takes_session(*v)) printf("; [[ $cur = -* ]] || words=$(" SESSION_IDS ")");
+        if ((*v)->words) printf("; [ \"$prev\" != \"$verb\" ] || words='%s'", (*v)->words);
+        printf(";;\n");
     }
     printf("    *) flags='");
     print_names(NULL, false);
+    printf("'; words='");
+    print_verbs(c);
     printf("';;\n    esac\n"
            "    case $cur in\n"
            "    -*) COMPREPLY=($(compgen -W \"$flags\" -- \"$cur\"));;\n"
-           "    *) if [ -z \"$verb\" ]; then COMPREPLY=($(compgen -W '");
-    print_verbs(c);
-    printf("' -- \"$cur\")); else COMPREPLY=($(compgen -f -- \"$cur\")); fi;;\n"
+           "    *) if [ -n \"$words\" ]; then COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n"
+           "       else COMPREPLY=($(compgen -f -- \"$cur\")); fi;;\n"
            "    esac\n"
            "}\n"
            "complete -o filenames -F _oxbow oxbow\n");
@@ -68,11 +82,27 @@ static void print_quoted(const char *s, bool colons) {
     }
 }
 
+static void zsh_flags(const struct verb *v) {
+    for (const struct flag *f = flag_table; f->name; f++) {
+        if (!flags_allows(v->flags, f->name)) continue;
+        for (int i = 0; i < (f->twin ? 2 : 1); i++) {
+            printf("        '*%s[", i ? f->twin : f->name);
+            print_quoted(f->help, false);
+            printf("]%s%s%s' \\\n", f->arg ? ":" : "", f->arg ? f->arg : "",
+                   takes_path(f) ? ":_files"
+                   : f->arg      ? ": "
+                                 : "");
+        }
+    }
+}
+
 static void zsh(const struct cli *c) {
     printf("#compdef oxbow\n"
            "# oxbow completion zsh > ~/.zfunc/_oxbow\n"
+           "_oxbow_sessions() { compadd -- ${(f)\"$(" SESSION_IDS ")\"} }\n"
            "_oxbow() {\n"
            "    local -a verbs\n"
+           "    local verb w\n"
            "    verbs=(\n");
     for (const struct verb *const *v = c->verbs; *v; v++) {
         printf("        '%s:", (*v)->name);
@@ -80,44 +110,53 @@ static void zsh(const struct cli *c) {
         printf("'\n");
     }
     printf("    )\n"
-           "    if (( CURRENT == 2 )) && [[ $words[2] != -* ]]; then _describe verb verbs; return; "
-           "fi\n"
-           "    case $words[2] in\n");
+           "    for w in ${words[2,CURRENT-1]}; do\n"
+           "        (( ${+verbs[(r)$w:*]} )) && verb=$w && break\n"
+           "    done\n"
+           "    if [[ -z $verb && $PREFIX != -* ]]; then _describe verb verbs; return; fi\n"
+           "    case $verb in\n");
     for (const struct verb *const *v = c->verbs; *v; v++) {
         printf("    %s) _arguments \\\n", (*v)->name);
-        for (const struct flag *f = flag_table; f->name; f++) {
-            if (!flags_allows((*v)->flags, f->name)) continue;
-            for (int i = 0; i < (f->twin ? 2 : 1); i++) {
-                printf("        '*%s[", i ? f->twin : f->name);
-                print_quoted(f->help, false);
-                printf("]%s%s%s' \\\n", f->arg ? ":" : "", f->arg ? f->arg : "",
-                       takes_path(f) ? ":_files"
-                       : f->arg      ? ": "
-                                     : "");
-            }
-        }
-        printf("        '*:file:_files';;\n");
+        zsh_flags(*v);
+        printf("        '1:verb: ' ");
+        if ((*v)->words) printf("'2:word:(%s)' ", (*v)->words);
+        printf("'*:%s';;\n", takes_session(*v) ? "session:_oxbow_sessions" : "file:_files");
     }
-    printf("    *) _files;;\n    esac\n}\n_oxbow \"$@\"\n");
+    printf("    *) _arguments \\\n");
+    zsh_flags(&verb_chat);
+    printf("        '*:file:_files';;\n    esac\n}\n_oxbow \"$@\"\n");
+}
+
+static void fish_flags(const struct verb *v, const char *when) {
+    for (const struct flag *f = flag_table; f->name; f++) {
+        if (!flags_allows(v->flags, f->name)) continue;
+        printf("complete -c oxbow -n '%s'", when);
+        for (int i = 0; i < (f->twin ? 2 : 1); i++) {
+            const char *name = i ? f->twin : f->name;
+            printf(name[1] == '-' ? " -l %s" : " -s %s", name + 1 + (name[1] == '-'));
+        }
+        printf("%s -d '", takes_path(f) ? " -r" : f->arg ? " -x" : "");
+        print_quoted(f->help, true);
+        printf("'\n");
+    }
 }
 
 static void fish(const struct cli *c) {
+    char when[64];
     printf("# oxbow completion fish > ~/.config/fish/completions/oxbow.fish\n");
+    fish_flags(&verb_chat, "__fish_use_subcommand");
     for (const struct verb *const *v = c->verbs; *v; v++) {
-        printf("complete -c oxbow -n __fish_use_subcommand -f -a %s -d '", (*v)->name);
+        const char *name = (*v)->name, *words = (*v)->words;
+        printf("complete -c oxbow -n __fish_use_subcommand -f -a %s -d '", name);
         print_quoted((*v)->brief, true);
         printf("'\n");
-        for (const struct flag *f = flag_table; f->name; f++) {
-            if (!flags_allows((*v)->flags, f->name)) continue;
-            printf("complete -c oxbow -n '__fish_seen_subcommand_from %s'", (*v)->name);
-            for (int i = 0; i < (f->twin ? 2 : 1); i++) {
-                const char *name = i ? f->twin : f->name;
-                printf(name[1] == '-' ? " -l %s" : " -s %s", name + 1 + (name[1] == '-'));
-            }
-            printf("%s -d '", takes_path(f) ? " -r" : f->arg ? " -x" : "");
-            print_quoted(f->help, true);
-            printf("'\n");
-        }
+        snprintf(when, sizeof when, "__fish_seen_subcommand_from %s", name);
+        fish_flags(*v, when);
+        if (words)
+            printf("complete -c oxbow -n '%s; and not __fish_seen_subcommand_from %s' -f -a '%s'\n",
+                   when, words, words);
+        if (takes_session(*v))
+            printf("complete -c oxbow -n '%s' -f -a \"(" SESSION_IDS ")\"\n", when);
     }
 }
 
@@ -139,6 +178,7 @@ static int run(struct cli *c, ox_err *err) {
 const struct verb verb_completion = {
     .name = "completion",
     .args = "SHELL",
+    .words = "bash zsh fish",
     .brief = "script for bash, zsh, fish",
     .flags = FLAGS_ALWAYS,
     .examples = "source <(oxbow completion bash)\n"

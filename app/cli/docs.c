@@ -311,6 +311,7 @@ static int run(struct cli *c, ox_err *err) {
 const struct verb verb_docs = {
     .name = "docs",
     .args = "add|list|show|rm",
+    .words = "add list show rm",
     .brief = "documents that are kept",
     .flags = "--kind --encoding --follow --force --json -m --ctx --backend --threads "
              "--db " FLAGS_ALWAYS,

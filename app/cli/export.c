@@ -38,7 +38,7 @@ static int pick_branch(const struct cli *c, store *st, int64_t chat, int64_t *le
                counts ? "there is no branch %.20s: the session has %zu"
                       : "--branch: \"%.20s\" is not a number from 1 on",
                text, b.n);
-    return ox_err_fix(err, "oxbow show ID lists no branches yet; --branch 1 is the one used last");
+    return ox_err_fix(err, "--branch 1 is the one used last, 2 the one before");
 }
 
 /* --- show --- */

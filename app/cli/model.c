@@ -153,6 +153,7 @@ static int run(struct cli *c, ox_err *err) {
 const struct verb verb_model = {
     .name = "model",
     .args = "list | info | verify [FOLDER] | quantize FOLDER NEW | bench [TOKENS..]",
+    .words = "list info verify quantize bench",
     .brief = "inspect, verify, quantize",
     .flags = "--json --tensors --bits --shape " FLAGS_MODEL FLAGS_ALWAYS,
     .examples = "oxbow model list\tthe built-in model, and the one of -m\n"

@@ -139,6 +139,7 @@ static int run(struct cli *c, ox_err *err) {
 const struct verb verb_states = {
     .name = "states",
     .args = "[list | prune | pin ID | unpin ID | check]",
+    .words = "list prune pin unpin check",
     .brief = "cache of saved states",
     .flags = "--to --db " FLAGS_ALWAYS,
     .examples = "oxbow states\tsize, records, what they saved\noxbow states prune --to 5G\n"

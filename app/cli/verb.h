@@ -21,6 +21,7 @@ struct cli {                         /* what a verb is given; lives until the pr
 struct verb {
     const char *name;         /* "ask"; "chat" is also what runs without a verb on a terminal */
     const char *args;         /* "PROMPT" */
+    const char *words;        /* what may stand first behind the verb, for completion; or NULL */
     const char *brief;        /* one line */
     const char *flags;        /* "-f -s --temp": those it takes, by the names of the table */
     const char *examples;     /* lines of "command" or "command \t what it does" */

@@ -1,0 +1,50 @@
+#!/bin/sh
+# test_completion.sh - the completion scripts, run by the shells that are there.
+set -u
+. "$OXBOW_TEST_DIR/term/lib.sh"
+cd "$tmp" || exit 1
+ln -s "$fake" oxbow
+PATH=$tmp:$PATH
+oxbow ask -q "first question" </dev/null >/dev/null
+id=$(oxbow sessions -q | cut -c 1-4)
+mkdir d && touch d/afile
+
+cat >try.bash <<'B'
+source <(oxbow completion bash)
+COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _oxbow
+echo " ${COMPREPLY[*]} "
+B
+completes() { # expected word, words..
+    want=$1; shift
+    run bash try.bash "$@"
+    out_has " $want " "bash: $*"
+}
+completes sessions oxbow s
+completes --template oxbow ask --te
+completes --resume oxbow --re
+completes prune oxbow states pr
+completes quantize oxbow model ""
+completes fish oxbow completion ""
+completes "$id" oxbow show ""
+completes "$id" oxbow -r ""
+completes d/afile oxbow ask -f d/a
+completes d/afile oxbow docs add d/a
+run bash try.bash oxbow docs ""
+grep -q afile "$tmp/out" && fail "bash: only words of docs stand first"
+
+for shell in zsh fish; do
+    run oxbow completion $shell
+    is_rc 0 "completion $shell"
+    command -v $shell >/dev/null || { echo "SKIP $shell: not installed"; continue; }
+    cp "$tmp/out" script
+    run $shell -n script
+    is_rc 0 "$shell reads the script"
+done
+if command -v fish >/dev/null; then
+    lists() { run fish --no-config -c "source script; complete -C '$2'"; out_has "$1" "fish: $2"; }
+    lists prune "oxbow states "
+    lists "$id" "oxbow show "
+    lists --resume "oxbow --r"
+    lists sessions "oxbow s"
+fi
+done_testing

@@ -10,6 +10,7 @@
 #include "app/core/event.h"
 #include "app/core/keymap.h"
 #include "app/core/rect.h"
+#include "app/core/select.h"
 #include "app/core/sheet.h"
 
 enum screen { SCREEN_CHAT, SCREEN_SESSIONS };
@@ -118,8 +119,9 @@ struct app_state {
     struct {
         struct sheet_place place;
         size_t at;
-    } anchor;        /* byte of the top row before sizes changed */
-    bool follow;     /* the end is in view and stays so */
+    } anchor;    /* byte of the top row before sizes changed */
+    bool follow; /* the end is in view and stays so */
+    struct selection select;
     size_t chosen;   /* message the keys e f r y mean; SIZE_MAX: the last */
     int64_t editing; /* question that the input replaces; 0: none */
     struct open_doc *doc;

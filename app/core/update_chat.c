@@ -463,8 +463,36 @@ static bool is_inside(struct rect r, int x, int y) {
     return x >= r.x && x < r.x + r.w && y >= r.y && y < r.y + r.h;
 }
 
+/* Text below the mouse; outside of the transcript the nearest row of it. */
+static struct select_end below_mouse(struct app_state *s, int x, int y) {
+    struct rect r = s->pane.chat;
+    struct sheet_place p = s->follow ? sheet_end(&s->sheet, chat_rows(s)) : s->top;
+    int row = y < r.y ? 0 : y >= r.y + r.h ? r.h - 1 : y - r.y, cell = x - r.x - SHEET_INDENT;
+    sheet_move(&s->sheet, &p, row);
+    return select_at(&s->sheet, p, cell > 0 ? (size_t)cell : 0);
+}
+
+static int drag(struct update *u) {
+    struct app_state *s = u->s;
+    s->select.to = below_mouse(s, u->ev->x, u->ev->y);
+    s->select.is_on = true;
+    return 0;
+}
+
+/* The button is up: what was dragged over is copied. It stays marked until the next key. */
+static int drop(struct update *u) {
+    struct app_state *s = u->s;
+    struct buf text = {0};
+    s->select.is_held = false;
+    if (!s->select.is_on) return 0;
+    int rc = select_copy(&s->select, &s->sheet, &text, u->err);
+    if (!rc && text.n > 0) rc = effect_add(u->fx, FX_COPY, 0, 0, text.p, text.n, u->err);
+    buf_deinit(&text);
+    return rc;
+}
+
 int update_chat_mouse(struct update *u) {
-    enum { PRESS = 1, WHEEL_UP = 4, WHEEL_DOWN = 5, WHEEL_ROWS = 3 };
+    enum { PRESS = 1, DRAG = 2, RELEASE = 3, WHEEL_UP = 4, WHEEL_DOWN = 5, WHEEL_ROWS = 3 };
     struct app_state *s = u->s;
     int x = u->ev->x, y = u->ev->y, mouse = u->ev->mouse;
     bool in_doc = is_inside(s->pane.doc, x, y);
@@ -476,7 +504,10 @@ int update_chat_mouse(struct update *u) {
             update_scroll(u, rows);
         return 0;
     }
+    if (mouse == DRAG && s->select.is_held) return drag(u);
+    if (mouse == RELEASE && s->select.is_held) return drop(u);
     if (mouse != PRESS) return 0;
+    s->select = (struct selection){0};
     if (is_inside(s->pane.input, x, y))
         s->focus = FOCUS_INPUT;
     else if (in_doc)
@@ -485,6 +516,8 @@ int update_chat_mouse(struct update *u) {
         struct sheet_place p = s->follow ? sheet_end(&s->sheet, chat_rows(s)) : s->top;
         if (sheet_move(&s->sheet, &p, y - s->pane.chat.y)) s->chosen = p.i;
         s->focus = FOCUS_CHAT;
+        s->select.is_held = true;
+        s->select.from = below_mouse(s, x, y);
     }
     return 0;
 }
@@ -513,6 +546,7 @@ static int take_chat(struct update *u) {
     s->chosen = SIZE_MAX;
     s->top = (struct sheet_place){0};
     s->find.is_on = s->find.is_typing = false;
+    s->select = (struct selection){0};
     s->job = (struct job){0};
     s->n_used = 0;
     context_deinit(&s->context);
@@ -546,6 +580,8 @@ static int take_tree(struct update *u) {
     if (older == s->sheet.n) older = 0;
     s->top.i = top + older;
     s->anchor.place.i += older;
+    s->select.from.i += older;
+    s->select.to.i += older;
     if (chosen != SIZE_MAX) s->chosen = chosen + older;
     return rc;
 }

@@ -107,6 +107,15 @@ static void draw_text_row(struct app_state *s, struct frame *f, struct rect r, i
     int start = x;
     x = frame_spans(f, x, y, end, text, at->from, at->to, item->md.span, item->md.n_span);
     view_mark_found(s, f, start, y, end, text + at->from, at->to - at->from);
+    size_t sel_from, sel_to;
+    if (select_range(&s->select, &s->sheet, i, &sel_from, &sel_to)) {
+        size_t a = sel_from > at->from ? sel_from : at->from, b = sel_to < at->to ? sel_to : at->to;
+        int left = start + (a < b ? (int)text_cells(text + at->from, a - at->from) : 0);
+        int cells = a < b ? (int)text_cells(text + a, b - a) : 0;
+        if (left < end && cells > 0)
+            frame_style(f, (struct rect){left, y, left + cells > end ? end - left : cells, 1},
+                        STYLE_SELECT);
+    }
     bool is_last = row + 1 == item->rows.n && s->sheet.path[i]->id == s->job.answer;
     if (is_last && s->job.busy == BUSY_WRITING)
         frame_puts(f, x < end ? x : end - 1, y, end, "_", STYLE_FAINT);
@@ -125,10 +134,16 @@ static void draw_welcome(struct app_state *s, struct frame *f) {
     int n = (int)(sizeof lines / sizeof lines[0]);
     for (int i = 0; i < n && i + 1 < r.h; i++)
         frame_puts(f, r.x + 3, r.y + 1 + i, r.x + r.w, lines[i], STYLE_FAINT);
-    if (n + 3 < r.h && s->keeps)
-        frame_puts(f, r.x + 3, r.y + n + 2, r.x + r.w,
-                   "Everything is kept in oxbow.db on this machine; --no-save keeps nothing.",
-                   STYLE_FAINT);
+    struct row_list rows = {0}; /* as narrow as the document pane leaves it */
+    static const char kept[] =
+        "Everything is kept in oxbow.db on this machine; --no-save keeps nothing.";
+    struct wrap_line line = {.to = sizeof kept - 1, .how = WRAP_WORDS};
+    if (s->keeps && wrap_rows(kept, &line, (size_t)(r.w > 5 ? r.w - 4 : 1), &rows, NULL) == 0 &&
+        n + 2 + (int)rows.n < r.h)
+        for (size_t i = 0; i < rows.n; i++)
+            frame_text(f, r.x + 3, r.y + n + 2 + (int)i, r.x + r.w, kept + rows.v[i].from,
+                       rows.v[i].to - rows.v[i].from, STYLE_FAINT);
+    row_list_deinit(&rows);
 }
 
 void view_chat(struct app_state *s, struct frame *f) {

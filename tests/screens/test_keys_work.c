@@ -99,10 +99,49 @@ static void test_keys__mouse(void **state) {
     stage_close(&st);
 }
 
+/* Dragging copies whole words, without indents and breaks of wrapped rows; a key unmarks them. */
+static void test_keys__drag_copies_words(void **state) {
+    struct stage st;
+    stage_open(&st, 60, 24);
+    stage_harbour_chat(&st);
+    stage_keys(&st, st.s.docs.is_open ? "Ctrl-O" : "");
+    stage_draw(&st);
+    int y = 0; /* of the row "   The pilot's own note puts .." */
+    while (y < 23 && memcmp(frame_cell(&st.f, 7, y)->bytes, "p", 1) != 0)
+        y++;
+    stage_event(&st, (struct event){.kind = EV_MOUSE, .mouse = 1, .x = 8, .y = y});
+    stage_event(&st, (struct event){.kind = EV_MOUSE, .mouse = 2, .x = 20, .y = y});
+    stage_draw(&st);
+    assert_int_equal(frame_cell(&st.f, 7, y)->style, STYLE_SELECT);
+    assert_int_equal(frame_cell(&st.f, 6, y)->style, STYLE_TEXT);
+    stage_event(&st, (struct event){.kind = EV_MOUSE, .mouse = 3, .x = 20, .y = y});
+    const struct effect *copy = stage_effect(&st, FX_COPY);
+    assert_non_null(copy);
+    assert_int_equal(copy->n, strlen("pilot's own note"));
+    assert_memory_equal(copy->text, "pilot's own note", copy->n);
+    effect_list_clear(&st.fx);
+    /* upwards, over several lines */
+    stage_event(&st, (struct event){.kind = EV_MOUSE, .mouse = 1, .x = 8, .y = y});
+    stage_event(&st, (struct event){.kind = EV_MOUSE, .mouse = 2, .x = 5, .y = y - 2});
+    stage_event(&st, (struct event){.kind = EV_MOUSE, .mouse = 3, .x = 5, .y = y - 2});
+    copy = stage_effect(&st, FX_COPY);
+    assert_non_null(copy);
+    assert_true(copy->n > 20 && memchr(copy->text, '\n', copy->n) != NULL);
+    stage_keys(&st, "j");
+    assert_false(st.s.select.is_on);
+    /* a click alone copies nothing */
+    effect_list_clear(&st.fx);
+    stage_event(&st, (struct event){.kind = EV_MOUSE, .mouse = 1, .x = 8, .y = 5});
+    stage_event(&st, (struct event){.kind = EV_MOUSE, .mouse = 3, .x = 8, .y = 5});
+    assert_null(stage_effect(&st, FX_COPY));
+    stage_close(&st);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_keys__each_row_does_something),
         cmocka_unit_test(test_keys__mouse),
+        cmocka_unit_test(test_keys__drag_copies_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

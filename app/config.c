@@ -234,7 +234,7 @@ static int read_line(struct config *c, char *line, int n, ox_err *err) {
     }
     int rc = conf_set(c, trim(key), value, origin, err);
     if (rc == OX_EUSAGE)
-        ox_err_fix(err, "correct that line; the keys are listed in the manual, CONFIGURATION");
+        ox_err_fix(err, "correct that line; `oxbow completion man | man -l -` lists the keys");
     return rc;
 }
 

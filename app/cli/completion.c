@@ -1,6 +1,6 @@
 /* completion.c - completion scripts for bash, zsh and fish, written from the tables of verbs and
- * flags. */
-#include "app/cli/verb.h"
+ * flags; beside them the manual page, which is installed in the same way. */
+#include "app/cli/manual.h"
 #include "app/core/buf.h"
 
 #include <stdio.h>
@@ -163,7 +163,7 @@ static void fish(const struct cli *c) {
 static const struct {
     const char *name;
     void (*print)(const struct cli *c);
-} shells[] = {{"bash", bash}, {"zsh", zsh}, {"fish", fish}};
+} shells[] = {{"bash", bash}, {"zsh", zsh}, {"fish", fish}, {"man", manual_print}};
 
 static int run(struct cli *c, ox_err *err) {
     for (size_t i = 0; i < sizeof shells / sizeof shells[0]; i++) {
@@ -172,18 +172,19 @@ static int run(struct cli *c, ox_err *err) {
         return fflush(stdout) ? ox_err_set(err, OX_EIO, "cannot write the script to stdout") : 0;
     }
     ox_err_set(err, OX_EUSAGE, "no completion for \"%.40s\"", c->flags.word[0]);
-    return ox_err_fix(err, "bash, zsh or fish");
+    return ox_err_fix(err, "bash, zsh or fish; man is the manual page");
 }
 
 const struct verb verb_completion = {
     .name = "completion",
     .args = "SHELL",
-    .words = "bash zsh fish",
+    .words = "bash zsh fish man",
     .brief = "script for bash, zsh, fish",
     .flags = FLAGS_ALWAYS,
     .examples = "source <(oxbow completion bash)\n"
                 "oxbow completion zsh > ~/.zfunc/_oxbow\n"
-                "oxbow completion fish > ~/.config/fish/completions/oxbow.fish",
+                "oxbow completion fish > ~/.config/fish/completions/oxbow.fish\n"
+                "oxbow completion man | man -l -\tthe manual page",
     .min_words = 1,
     .max_words = 1,
     .run = run,

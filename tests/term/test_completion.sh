@@ -47,4 +47,16 @@ if command -v fish >/dev/null; then
     lists --resume "oxbow --r"
     lists sessions "oxbow s"
 fi
+# the manual: roff without a warning, and every verb, flag, command, key and setting is in it
+run oxbow completion man
+is_rc 0 "completion man"
+cp "$tmp/out" oxbow.1
+if command -v groff >/dev/null; then
+    groff -man -Tutf8 -ww -z oxbow.1 2>"$tmp/err"
+    [ -s "$tmp/err" ] && fail "groff warns"
+    groff -man -Tascii -P-cbou oxbow.1 >"$tmp/out" 2>"$tmp/err"
+    for word in "ask PROMPT" --repeat-penalty "FILE:FROM-TO" /compact "chat.fork" states.quota "EXIT STATUS" "141: the reader"; do
+        out_has "$word" "the manual"
+    done
+fi
 done_testing

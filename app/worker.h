@@ -33,7 +33,9 @@ struct work {
     size_t max_new_tokens;  /* 0: what the context leaves */
     struct ox_sampling how; /* reply_at is set by the worker */
     enum ox_reply reply;
-    bool keep;            /* false: no state is saved (--no-save) */
+    bool reopens; /* CONTINUE, and the last message is an answer that is written on: the first TEXT
+                   * has all it had before, its state is wanted and kept */
+    bool keep;    /* false: no state is saved (--no-save) */
     char chat_uid[17];    /* tips, STORE.md section 2; "" without a store */
     int64_t leaf, answer; /* message whose state is wanted, message that is made; 0: none */
     int leaf_moment;      /* 1: the state after `leaf`, 0: before it (core/tip.h) */

@@ -106,21 +106,25 @@ void keep_speed(struct keep *k, const struct chat_ledger *l, double deepening) {
                      (l->prefill_s - l->load_s) * 1e6 / ((double)n * (1 + deepening * depth)));
 }
 
+/* Tokens of the prompt, and of them those of the answer that goes on. */
+struct turn_place {
+    size_t n_prompt, n_before;
+};
+
 /* The timeline so far and the marks that close the answer: what the next question will ask for. */
-static int close_turn(const ox_engine *e, ox_session *s, const struct work *job, size_t n_prompt,
-                      ox_err *err) {
+static int close_turn(const ox_engine *e, ox_session *s, const struct work *job,
+                      struct turn_place at, ox_err *err) {
     const struct prompt *p = &job->prompt;
+    size_t n_msg = p->n - (at.n_before > 0), from = at.n_prompt - at.n_before;
     struct ox_prefix now = ox_session_timeline(s);
     struct ox_tokens want = {0};
-    struct ox_msg *msg = ox_alloc(p->n + 1, sizeof *msg, "messages", err);
+    struct ox_msg *msg = ox_alloc(n_msg + 1, sizeof *msg, "messages", err);
     int rc = msg ? 0 : OX_ENOMEM;
     if (!rc) {
-        memcpy(msg, p->msg, p->n * sizeof *msg);
-        msg[p->n] = (struct ox_msg){.role = OX_ROLE_ASSISTANT,
-                                    .text = "",
-                                    .tok = now.tok + n_prompt,
-                                    .n_tok = now.n - n_prompt};
-        rc = ox_render(e, msg, p->n + 1, OX_REPLY_NONE, &want, NULL, err);
+        memcpy(msg, p->msg, n_msg * sizeof *msg);
+        msg[n_msg] = (struct ox_msg){
+            .role = OX_ROLE_ASSISTANT, .text = "", .tok = now.tok + from, .n_tok = now.n - from};
+        rc = ox_render(e, msg, n_msg + 1, OX_REPLY_NONE, &want, NULL, err);
     }
     const struct ox_sync_opts opts = {
         .io = NULL}; /* the end is kept once, as a turn, not as a question */
@@ -140,10 +144,14 @@ void keep_turn(struct keep *k, const ox_engine *e, ox_session *s, const struct w
                enum chat_end end, size_t n_prompt) {
     const struct ox_state_io *io = k->cache && job->keep ? states_io(k->cache) : NULL;
     ox_err err = {0};
-    if (!io || job->reply == OX_REPLY_CONTINUE || ox_session_timeline(s).n <= n_prompt) return;
-    if (end == CHAT_STOPPED)
+    const struct ox_msg *last = job->prompt.n ? &job->prompt.msg[job->prompt.n - 1] : NULL;
+    struct turn_place at = {n_prompt, job->reopens && last ? last->n_tok : 0};
+    /* Else the answer was begun by us, for a question that nobody asks again. */
+    bool is_begun = last && last->role == OX_ROLE_ASSISTANT && !job->reopens;
+    if (!io || is_begun || ox_session_timeline(s).n <= n_prompt) return;
+    if (end != CHAT_DONE) /* it may go on from here, so its turn stays open */
         ox_session_snapshot(s, OX_WHY_STOP, io, &err);
-    else if (close_turn(e, s, job, n_prompt, &err) == 0)
+    else if (close_turn(e, s, job, at, &err) == 0)
         ox_session_snapshot(s, OX_WHY_TURN, io, &err);
     if (err.code) write_log(k, err.what);
 }

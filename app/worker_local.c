@@ -110,6 +110,10 @@ static void rendered_deinit(struct rendered *r) {
     ox_free(r->borders);
 }
 
+static bool goes_on(const struct work *job) {
+    return job->reply == OX_REPLY_CONTINUE || job->reply == OX_REPLY_CONTINUE_NO_THINK;
+}
+
 static int render(const struct local *l, const struct work *job, struct rendered *r, ox_err *err) {
     const struct prompt *p = &job->prompt;
     if (!p->n) return ox_err_set(err, OX_EUSAGE, "there is nothing to send");
@@ -121,7 +125,8 @@ static int render(const struct local *l, const struct work *job, struct rendered
     for (size_t i = 0; i < p->n; i++)
         if (p->why[i] && r->ends[i] > 0 && r->ends[i] < r->tok.n)
             r->borders[r->n_borders++] = (struct ox_border){r->ends[i], p->why[i]};
-    r->borders[r->n_borders++] = (struct ox_border){r->tok.n, OX_WHY_ASK};
+    r->borders[r->n_borders++] =
+        (struct ox_border){r->tok.n, job->reopens ? OX_WHY_STOP : OX_WHY_ASK};
     return 0;
 }
 
@@ -189,11 +194,33 @@ static int post_token(struct local *l, const struct work *job, struct ox_decoder
     return 0;
 }
 
+/* What the answer had before it was stopped, in one piece: a character that was cut comes out whole
+ * with the first new token. */
+static int post_earlier(struct local *l, const struct work *job, struct ox_decoder *d,
+                        const struct worker_post *post, ox_err *err) {
+    const struct ox_msg *m = &job->prompt.msg[job->prompt.n - 1];
+    struct news n = {.kind = NEWS_TEXT, .id = job->id};
+    size_t cap = 0;
+    int rc = ox_grow(&n.tok.v, &n.tok.cap, m->n_tok, sizeof *n.tok.v, err);
+    for (size_t i = 0; !rc && i < m->n_tok; i++) {
+        n.tok.v[n.tok.n++] = m->tok[i];
+        rc = ox_decode(l->engine, d, m->tok[i], &n.text, &n.n_bytes, &cap, err);
+    }
+    if (!rc) rc = ox_grow(&n.text, &cap, n.n_bytes + 1, 1, err);
+    if (rc) {
+        news_deinit(&n);
+        return rc;
+    }
+    n.text[n.n_bytes] = '\0';
+    post->send(post->user, &n);
+    return 0;
+}
+
 static int draw(struct local *l, const struct work *job, const struct ox_sampling *how, size_t room,
                 const struct worker_post *post, struct news *done, ox_err *err) {
     struct ox_decoder d = {0};
     size_t max = job->max_new_tokens && job->max_new_tokens < room ? job->max_new_tokens : room;
-    int rc = 0;
+    int rc = job->reopens ? post_earlier(l, job, &d, post, err) : 0;
     done->end = CHAT_LENGTH;
     while (!rc && done->ledger.n_out < max) {
         int32_t tok;
@@ -220,15 +247,34 @@ static int draw(struct local *l, const struct work *job, const struct ox_samplin
 /* The penalty looks at the reply alone; a reply that goes on began before the prompt's end. */
 static size_t reply_start(const struct work *job, const struct rendered *r) {
     const struct prompt *p = &job->prompt;
-    size_t n = job->reply == OX_REPLY_CONTINUE ? p->msg[p->n - 1].n_tok : 0;
+    size_t n = goes_on(job) ? p->msg[p->n - 1].n_tok : 0;
     return r->tok.n - (n < r->tok.n ? n : 0);
+}
+
+/* An answer of another vocabulary goes on from its text. */
+static int know_tokens(struct local *l, struct work *job, ox_err *err) {
+    struct prompt *p = &job->prompt;
+    struct ox_msg *m = p->n ? &p->msg[p->n - 1] : NULL;
+    struct ox_tokens tok = {0};
+    if (!m || m->tok || !goes_on(job)) return 0;
+    int rc = ox_encode(l->engine, m->text, m->n_bytes, &tok, err);
+    int32_t *copy =
+        rc ? NULL : ox_arena_alloc(&p->mem, tok.n, sizeof *copy, "ids of an answer", err);
+    if (copy) {
+        if (tok.n) memcpy(copy, tok.v, tok.n * sizeof *copy);
+        m->tok = copy;
+        m->n_tok = tok.n;
+    }
+    ox_free(tok.v);
+    return rc ? rc : copy ? 0 : OX_ENOMEM;
 }
 
 static int answer(struct local *l, struct work *job, const struct worker_post *post,
                   struct news *done, ox_err *err) {
     struct rendered r = {0};
     struct ox_plan plan = {0};
-    int rc = render(l, job, &r, err);
+    int rc = know_tokens(l, job, err);
+    if (!rc) rc = render(l, job, &r, err);
     size_t limit = ox_engine_info(l->engine)->max_tokens;
     if (!rc && r.tok.n >= limit)
         rc = ox_err_set(err, OX_EFIT, "the prompt has %zu tokens, the context holds %zu", r.tok.n,

@@ -25,7 +25,8 @@ enum ox_reply {
     OX_REPLY_NONE,     /* no generation prompt: the turns as they stand, all closed */
     OX_REPLY_OPEN,     /* open an assistant turn */
     OX_REPLY_NO_THINK, /* the same, thinking switched off (Think models) */
-    OX_REPLY_CONTINUE  /* the last message is an unfinished answer: leave it open */
+    OX_REPLY_CONTINUE, /* the last message is an unfinished answer: leave it open */
+    OX_REPLY_CONTINUE_NO_THINK /* the same; it was opened with thinking switched off */
 };
 enum ox_blob { OX_BLOB_NONE, OX_BLOB_STATE, OX_BLOB_PAGE, OX_BLOB_TAIL }; /* STORE.md section 5 */
 enum ox_why { /* reasons of a snapshot, STORE.md section 6 */

@@ -302,6 +302,10 @@ static bool closes_thought(struct sink *s, const struct template_msg *m) {
     return false;
 }
 
+static bool goes_on(enum ox_reply reply) {
+    return reply == OX_REPLY_CONTINUE || reply == OX_REPLY_CONTINUE_NO_THINK;
+}
+
 static void put_content(struct sink *s, const struct template_turns *turns, size_t i,
                         bool is_continued) {
     const struct template_msg *m = &turns->msg[i];
@@ -311,7 +315,9 @@ static void put_content(struct sink *s, const struct template_turns *turns, size
         return;
     }
     if (s->t->thinks && is_answer)
-        put_literal(s, is_continued || closes_thought(s, m) ? think : no_thought);
+        put_literal(s, (is_continued && turns->reply == OX_REPLY_CONTINUE) || closes_thought(s, m)
+                           ? think
+                           : no_thought);
     put_ids(s, m->tok, m->n_tok);
 }
 
@@ -340,12 +346,12 @@ static void walk(struct sink *s, const struct template_turns *turns, size_t *end
         const struct template_msg *m = &turns->msg[i];
         const char *role = role_name(form, m);
         bool is_last = i + 1 == turns->n;
-        bool is_continued = is_last && turns->reply == OX_REPLY_CONTINUE;
+        bool is_continued = is_last && goes_on(turns->reply);
         if (role) {
             if (!m->joined || i == 0) put_header(s, role);
             put_content(s, turns, i, is_continued);
-            bool goes_on = is_continued || (!is_last && turns->msg[i + 1].joined);
-            if (!goes_on) put_end(s, turns, i);
+            bool stays_open = is_continued || (!is_last && turns->msg[i + 1].joined);
+            if (!stays_open) put_end(s, turns, i);
         }
         cut(s); /* the next one begins with an added token, or is to be encoded apart */
         if (ends && s->out) ends[i] = s->out->n - n_before;
@@ -355,7 +361,7 @@ static void walk(struct sink *s, const struct template_turns *turns, size_t *end
 }
 
 static int check_turns(const struct template_turns *turns, ox_err *err) {
-    if (turns->reply != OX_REPLY_CONTINUE) return 0;
+    if (!goes_on(turns->reply)) return 0;
     if (turns->n && is_role(&turns->msg[turns->n - 1], "assistant")) return 0;
     return ox_err_set(err, OX_EUSAGE, "there is no answer to continue");
 }

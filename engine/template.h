@@ -29,8 +29,9 @@ const char *template_name(const struct chat_template *t); /* of the form; never 
  * <|endoftext|>: so the ids of a conversation begin with those of its beginning. msg[i].tok stands
  * for the content of a message; header and closing marks are added. In a Think model, tok of an
  * assistant are the sampled ids: `<think>` of the generation prompt is put before them if they
- * close a thought or are to be continued, else the empty thought of OX_REPLY_NO_THINK. OX_EUSAGE: a
- * role that is none, CONTINUE without an answer at the end. On an error `out` is as it was. */
+ * close a thought or are to be continued (CONTINUE), else the empty thought of OX_REPLY_NO_THINK.
+ * OX_EUSAGE: a role that is none, CONTINUE without an answer at the end. On an error `out` is as it
+ * was. */
 int template_render(const struct chat_template *t, const struct ox_msg *msg, size_t n,
                     enum ox_reply reply, struct ox_tokens *out, size_t *ends, ox_err *err);
 

@@ -192,7 +192,9 @@ int ox_render(const ox_engine *e, const struct ox_msg *msg, size_t n, enum ox_re
         if (!rc && !msg[i].tok) rc = ox_encode(e, msg[i].text, msg[i].n_bytes, out, err);
         for (size_t k = 0; !rc && msg[i].tok && k < msg[i].n_tok; k++)
             rc = push(out, msg[i].tok[k], err);
-        bool goes_on = i + 1 < n ? msg[i + 1].joined : reply == OX_REPLY_CONTINUE;
+        bool goes_on = i + 1 < n
+                           ? msg[i + 1].joined
+                           : reply == OX_REPLY_CONTINUE || reply == OX_REPLY_CONTINUE_NO_THINK;
         if (!rc && !goes_on) rc = push(out, FAKE_CLOSE, err);
         if (ends) ends[i] = out->n - start;
     }
@@ -351,7 +353,7 @@ static void make_answer(const ox_session *s, uint64_t seed, char *out, size_t ca
 int ox_session_next(ox_session *s, const struct ox_sampling *how, int32_t *tok, ox_err *err) {
     char answer[4096];
     make_answer(s, how->seed, answer, sizeof answer);
-    size_t i = s->timeline.n - s->reply_at;
+    size_t i = s->timeline.n - (how->reply_at ? how->reply_at : s->reply_at);
     sleep_us(fake_script.token_us);
     if (fake_script.next_code && i >= fake_script.next_after)
         return ox_err_set(err, fake_script.next_code, "the script breaks the answer");

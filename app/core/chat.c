@@ -8,6 +8,34 @@
 static const char *const END_NAMES[] = {"open", "done", "stopped", "length", "crashed", "failed"};
 static const char *const ROLE_NAMES[] = {"", "system", "user", "assistant"};
 
+bool chat_is_unfinished(const struct chat *c, const struct chat_node *answer) {
+    bool is_cut = answer->role == OX_ROLE_ASSISTANT && answer->end != CHAT_DONE &&
+                  answer->end != CHAT_OPEN && (answer->n_tok > 0 || answer->n_bytes > 0);
+    for (size_t i = 0; is_cut && i < c->n; i++)
+        is_cut = c->node[i].parent != answer->id;
+    return is_cut;
+}
+
+enum ox_reply chat_reopens_as(const struct chat_node *answer) {
+    bool thinks = answer->n_tok > 0 && (answer->n_thought > 0 || answer->n_bytes == 0);
+    return thinks ? OX_REPLY_CONTINUE : OX_REPLY_CONTINUE_NO_THINK;
+}
+
+struct chat_ledger chat_ledger_join(const struct chat_ledger *before, size_t n_before,
+                                    const struct chat_ledger *more) {
+    struct chat_ledger l = *before;
+    l.n_out = n_before + more->n_out;
+    if (more->n_in == 0) return l; /* it was stopped before it went on */
+    l.n_in = more->n_in > n_before ? more->n_in - n_before : 0;
+    if (before->n_in == 0) l.n_reused = more->n_reused < l.n_in ? more->n_reused : l.n_in;
+    l.seed = more->seed;
+    l.exact = more->exact && (before->n_in == 0 || before->exact);
+    l.load_s += more->load_s;
+    l.prefill_s += more->prefill_s;
+    l.decode_s += more->decode_s;
+    return l;
+}
+
 const char *chat_end_name(enum chat_end end) {
     return END_NAMES[end];
 }

@@ -287,6 +287,67 @@ int store_msg_extend(store *st, int64_t id, const struct chat_node *more, ox_err
     return rc ? ox_err_wrap(err, rc, "keep the answer") : 0;
 }
 
+static int run_with_id(store *st, const char *sql, int64_t id, ox_err *err) {
+    struct query q = db_query(st->db, sql);
+    query_i64(&q, ":id", id);
+    return query_run(&q, err);
+}
+
+/* ---- going on ------------------------------------------------------------ */
+
+/* No longer found by its words, and its quotations are checked anew when it is closed again. */
+static int forget_closed(store *st, int64_t id, ox_err *err) {
+    struct query q = db_query(st->db, "SELECT text FROM message WHERE id = :id");
+    struct buf text = {0};
+    query_i64(&q, ":id", id);
+    int rc = 0;
+    if (query_row(&q)) {
+        size_t n;
+        const char *p = query_col_text(&q, 0, &n);
+        rc = buf_add(&text, p, n, err);
+    }
+    int end = query_end(&q, rc ? NULL : err);
+    if (!rc) rc = end;
+    if (!rc) rc = search_message(st->db, id, buf_str(&text), text.n, false, err);
+    if (!rc) rc = run_with_id(st, "DELETE FROM citation WHERE message_id = :id", id, err);
+    buf_deinit(&text);
+    return rc;
+}
+
+static int open_again(store *st, int64_t chat, int64_t id, ox_err *err) {
+    struct query q = db_query(
+        st->db,
+        "UPDATE message SET state = 'open', closed_us = NULL WHERE id = :id AND role = 'assistant' "
+        "AND state IN ('stopped', 'length', 'crashed', 'failed') AND NOT EXISTS (SELECT 1 FROM "
+        "message c WHERE c.parent_id = :id) AND NOT EXISTS (SELECT 1 FROM branch b WHERE b.leaf_id "
+        "= :id AND b.session_id <> :chat)");
+    query_i64(&q, ":id", id);
+    query_i64(&q, ":chat", chat);
+    int rc = query_run(&q, err);
+    if (rc || sqlite3_changes(st->db->sq) == 1) return rc;
+    ox_err_set(err, OX_EUSAGE, "this answer cannot go on: it is complete, or others go on from it");
+    return ox_err_fix(err, "/regen writes another one");
+}
+
+int store_msg_reopen(store *st, int64_t chat, int64_t id, const struct chat_node *so_far,
+                     ox_err *err) {
+    struct store_held part = {.tok = {so_far->tok, so_far->n_tok, so_far->n_tok}};
+    bool own;
+    int rc = store_chat_lock(st, chat, err);
+    if (!rc) rc = store_step_begin(st, false, &own, err);
+    if (rc) return ox_err_wrap(err, rc, "go on with an answer");
+    rc = forget_closed(st, id, err);
+    if (!rc) rc = open_again(st, chat, id, err);
+    if (!rc) rc = buf_add(&part.text, so_far->text ? so_far->text : "", so_far->n_bytes, err);
+    if (!rc && so_far->n_thought)
+        rc = buf_add(&part.thought, so_far->thought, so_far->n_thought, err);
+    if (!rc) rc = insert_part(st, id, &part, err);
+    rc = store_step_end(st, own, rc, err);
+    buf_deinit(&part.text);
+    buf_deinit(&part.thought);
+    return rc ? ox_err_wrap(err, rc, "go on with an answer") : 0;
+}
+
 /* ---- closing ------------------------------------------------------------ */
 
 void joined_deinit(struct joined *j) {
@@ -357,12 +418,6 @@ static int keep_ids(store *st, int64_t id, const struct joined *j, ox_err *err) 
     query_i64(&q, ":id", id);
     query_blob(&q, ":ids", j->ids.p, j->ids.n);
     query_i64(&q, ":vocab", st->vocab_id);
-    return query_run(&q, err);
-}
-
-static int run_with_id(store *st, const char *sql, int64_t id, ox_err *err) {
-    struct query q = db_query(st->db, sql);
-    query_i64(&q, ":id", id);
     return query_run(&q, err);
 }
 

@@ -167,6 +167,66 @@ static void test_chat__names(void **state) {
     assert_int_equal(chat_role_parse("tool"), -1);
 }
 
+static void test_chat__cut_answers_go_on(void **state) {
+    static const struct {
+        enum chat_end end;
+        const char *text, *thought;
+        size_t n_tok;
+        bool goes_on;
+        enum ox_reply reply;
+    } cases[] = {
+        {CHAT_STOPPED, "a", NULL, 1, true, OX_REPLY_CONTINUE_NO_THINK},
+        {CHAT_LENGTH, "a", "hm", 2, true, OX_REPLY_CONTINUE},
+        {CHAT_CRASHED, "", "hm", 1, true, OX_REPLY_CONTINUE},
+        {CHAT_FAILED, "a", NULL, 0, true, OX_REPLY_CONTINUE_NO_THINK},
+        {CHAT_DONE, "a", NULL, 1, false, OX_REPLY_CONTINUE_NO_THINK},
+        {CHAT_OPEN, "a", NULL, 1, false, OX_REPLY_CONTINUE_NO_THINK},
+        {CHAT_STOPPED, "", NULL, 0, false, OX_REPLY_CONTINUE_NO_THINK},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct chat_node node = {.id = 1,
+                                 .role = OX_ROLE_ASSISTANT,
+                                 .end = cases[i].end,
+                                 .n_bytes = strlen(cases[i].text),
+                                 .n_thought = cases[i].thought ? strlen(cases[i].thought) : 0,
+                                 .n_tok = cases[i].n_tok};
+        struct chat_node below = {.id = 2, .parent = 1, .role = OX_ROLE_USER};
+        struct chat c = {.node = &node, .n = 1}, more = {.node = &below, .n = 1};
+        assert_int_equal(chat_is_unfinished(&c, &node), cases[i].goes_on);
+        assert_false(chat_is_unfinished(&more, &node));
+        assert_int_equal(chat_reopens_as(&node), cases[i].reply);
+    }
+}
+
+static void test_chat__ledger_of_an_answer_that_went_on(void **state) {
+    const struct chat_ledger before = {.n_in = 100,
+                                       .n_reused = 80,
+                                       .n_out = 30,
+                                       .seed = 7,
+                                       .exact = true,
+                                       .prefill_s = 1,
+                                       .decode_s = 2},
+                             more = {.n_in = 130,
+                                     .n_reused = 130,
+                                     .n_out = 12,
+                                     .seed = 7,
+                                     .exact = true,
+                                     .load_s = 1,
+                                     .decode_s = 3},
+                             none = {0};
+    struct chat_ledger l = chat_ledger_join(&before, 30, &more);
+    assert_int_equal(l.n_in, 100);
+    assert_int_equal(l.n_reused, 80);
+    assert_int_equal(l.n_out, 42);
+    assert_true(l.exact && l.load_s == 1 && l.prefill_s == 1 && l.decode_s == 5);
+    l = chat_ledger_join(&none, 30, &more); /* a crash left no counts */
+    assert_int_equal(l.n_in, 100);
+    assert_int_equal(l.n_reused, 100);
+    l = chat_ledger_join(&before, 30, &none); /* stopped before it went on */
+    assert_int_equal(l.n_in, 100);
+    assert_int_equal(l.n_out, 30);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_chat__edit_is_a_sibling),
@@ -176,6 +236,8 @@ int main(void) {
         cmocka_unit_test(test_chat__fork_copies_the_path),
         cmocka_unit_test(test_chat__every_failed_allocation_leaves_the_tree),
         cmocka_unit_test(test_chat__names),
+        cmocka_unit_test(test_chat__cut_answers_go_on),
+        cmocka_unit_test(test_chat__ledger_of_an_answer_that_went_on),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

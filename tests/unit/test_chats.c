@@ -197,6 +197,69 @@ static void test_chats__crash_closes_open_answers_at_next_open(void **state) {
     place_remove(&p);
 }
 
+/* ends: how it was closed; 0: as a crash leaves it, in the middle of going on. */
+static void test_chats__stopped_answer_goes_on(void **state) {
+    static const enum chat_end ends[] = {CHAT_DONE, CHAT_STOPPED, CHAT_CRASHED};
+    for (size_t i = 0; i < 3; i++) {
+        struct place p;
+        struct chat c = {0};
+        struct chat_ledger cost = {.n_in = 10, .n_out = 3, .seed = 7};
+        int64_t chat = 0;
+        place_make(&p);
+        store *st = store_at(p.db);
+        use_model(st, 1);
+        OK(store_chat_new(st, "t", &chat, err));
+        int64_t a = ask(st, chat, 0, "q");
+        part(st, a, "the lighthouse ", 15, 33);
+        OK(store_msg_finish(st, a, CHAT_STOPPED, &cost, "user", err));
+        OK(store_msg_path(st, a, collect_node, &c, err));
+        OK(store_msg_reopen(st, chat, a, &c.node[1], err));
+        part(st, a, "went dark", 9, 34);
+        cost.n_out = 9;
+        if (ends[i] != CHAT_CRASHED) OK(store_msg_finish(st, a, ends[i], &cost, "eos", err));
+        store_close(st);
+        chat_deinit(&c);
+        c = (struct chat){0};
+        st = store_at(p.db);
+        use_model(st, 1);
+        OK(store_msg_path(st, a, collect_node, &c, err));
+        assert_int_equal(c.n, 2);
+        assert_int_equal(c.node[1].end, ends[i]);
+        assert_string_equal(c.node[1].text, "the lighthouse went dark");
+        assert_int_equal(c.node[1].n_tok, 3);
+        assert_int_equal(c.node[1].tok[1], 33);
+        assert_int_equal(c.node[1].tok[2], 34);
+        assert_int_equal(c.node[1].ledger.n_out, ends[i] == CHAT_CRASHED ? 3 : 9);
+        chat_deinit(&c);
+        store_close(st);
+        place_remove(&p);
+    }
+}
+
+static void test_chats__complete_or_shared_answers_do_not_go_on(void **state) {
+    store *st = store_at(":memory:");
+    ox_err why = {0};
+    int64_t chat = 0, fork = 0;
+    const struct chat_ledger cost = {.n_in = 10, .n_out = 3};
+    const struct chat_node so_far = {.text = "a", .n_bytes = 1};
+    use_model(st, 1);
+    OK(store_chat_new(st, "t", &chat, err));
+    int64_t done = turn(st, chat, 0, "q", "a");
+    assert_int_equal(store_msg_reopen(st, chat, done, &so_far, &why), OX_EUSAGE);
+    int64_t above = ask(st, chat, done, "q2");
+    OK(store_msg_finish(st, above, CHAT_STOPPED, &cost, "user", err));
+    int64_t leaf = ask(st, chat, above, "q3");
+    assert_int_equal(store_msg_reopen(st, chat, above, &so_far, &why), OX_EUSAGE);
+    assert_int_equal(store_msg_reopen(st, chat, leaf, &so_far, &why), OX_EUSAGE); /* open already */
+    OK(store_msg_finish(st, leaf, CHAT_LENGTH, &cost, "length", err));
+    OK(store_chat_fork(st, chat, leaf, NULL, &fork, err));
+    assert_int_equal(store_msg_reopen(st, chat, leaf, &so_far, &why), OX_EUSAGE);
+    assert_string_equal(path_text(st, leaf), "u:q|a:a|u:q2|a:|u:q3|a:");
+    OK(store_chat_delete(st, fork, &(size_t){0}, err));
+    OK(store_msg_reopen(st, chat, leaf, &so_far, err));
+    store_close(st);
+}
+
 static int collect_cite(void *user, const struct store_cite *row) {
     return buf_printf(user, NULL, "%s %zu-%zu %zu-%zu|", cite_verdict_name(row->verdict), row->from,
                       row->to, row->line_from, row->line_to);
@@ -369,6 +432,8 @@ int main(void) {
         cmocka_unit_test(test_chats__broken_utf8_becomes_a_mark_in_text_only),
         cmocka_unit_test(test_chats__open_answer_shows_what_was_written),
         cmocka_unit_test(test_chats__crash_closes_open_answers_at_next_open),
+        cmocka_unit_test(test_chats__stopped_answer_goes_on),
+        cmocka_unit_test(test_chats__complete_or_shared_answers_do_not_go_on),
         cmocka_unit_test(test_chats__crash_leaves_checked_citations),
         cmocka_unit_test(test_chats__fork_shares_and_delete_keeps_what_others_reach),
         cmocka_unit_test(test_chats__found_by_uid_prefix_or_title),

@@ -445,6 +445,11 @@ static void test_template__thoughts(void **state) {
         assert_memory_equal(got.v + before.n, ids.v, ids.n * sizeof *ids.v);
         ox_free(got.v);
     }
+    msg[2].n_tok = 1; /* begun without thinking, and to be continued so */
+    struct ox_tokens got = render(&thinker, msg, 3, OX_REPLY_CONTINUE_NO_THINK, NULL);
+    assert_int_equal(got.n, plain.n + 1);
+    assert_memory_equal(got.v, plain.v, plain.n * sizeof *plain.v);
+    ox_free(got.v);
     ox_free(ids.v);
     ox_free(open.v);
     ox_free(plain.v);

@@ -133,6 +133,29 @@ static void test_worker__length_and_context_end_an_answer(void **state) {
     }
 }
 
+/* Stopped inside a character: it comes out whole, and the ids before it are not told twice. */
+static void test_worker__continues_inside_a_character(void **state) {
+    fake_script = (struct fake_script){.answer = "caf\xC3\xA9 noir"};
+    worker *w = start();
+    struct buf text = {0};
+    struct ox_tokens tok = {0};
+    struct news n = wait_news(w);
+    struct work job = {.kind = WORK_ANSWER, .id = 3, .reply = OX_REPLY_CONTINUE, .reopens = true};
+    const int32_t had[] = {'c', 'a', 'f', 0xC3};
+    prompt_user(&job.prompt, "q", 1, NULL);
+    prompt_assistant(&job.prompt, "caf\xEF\xBF\xBD", 6, had, 4, NULL);
+    assert_int_equal(worker_send(w, &job, NULL), 0);
+    collect(w, &text, &tok, &n);
+    assert_int_equal(n.end, CHAT_DONE);
+    assert_string_equal(buf_str(&text), "caf\xC3\xA9 noir");
+    assert_int_equal(tok.n, 10);
+    assert_int_equal(n.ledger.n_out, 6);
+    buf_deinit(&text);
+    ox_free(tok.v);
+    news_deinit(&n);
+    worker_stop(w);
+}
+
 static void test_worker__cancel_keeps_what_was_said(void **state) {
     fake_script = (struct fake_script){.token_us = 2000};
     memset(fake_script.answer, 'a', 3000);
@@ -233,6 +256,7 @@ int main(void) {
         cmocka_unit_test(test_worker__answers_in_whole_characters),
         cmocka_unit_test(test_worker__plan_hands_the_prompt_back),
         cmocka_unit_test(test_worker__length_and_context_end_an_answer),
+        cmocka_unit_test(test_worker__continues_inside_a_character),
         cmocka_unit_test(test_worker__cancel_keeps_what_was_said),
         cmocka_unit_test(test_worker__failures_are_told),
         cmocka_unit_test(test_worker__stops_while_nobody_reads),

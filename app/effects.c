@@ -528,6 +528,7 @@ static int run(struct effects *fx, const struct effect *e, ox_err *err) {
     case FX_COPY: return copy(fx, e, err);
     case FX_EDITOR: return edit_outside(fx, e, err);
     case FX_ASK:
+    case FX_CONTINUE:
     case FX_COMPACT: effects_ask(fx, e); return 0;
     case FX_SUMMARIZE: effects_summarize(fx, e); return 0;
     case FX_STOP: effects_stop(fx); return 0;

@@ -31,6 +31,9 @@ struct fx_answer {     /* the answer that is being made */
     int64_t question;
     bool is_aside;  /* the prompt is not the path to the question */
     int64_t source; /* but the path to this answer, and a task of ours; 0: something else */
+    bool goes_on, reopens; /* an answer that was there; reopens: not opened again yet */
+    struct chat_ledger before;
+    size_t n_before; /* its tokens */
     struct ox_sampling how;
     struct thought split;
     struct buf text, thought; /* not in the database yet */

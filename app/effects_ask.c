@@ -250,12 +250,22 @@ static void fail_answer(struct effects *fx, const ox_err *e, size_t over) {
     struct event ev = {
         .kind = EV_FAILED, .err = *e, .number = over, .number2 = fx->answer.job == 0};
     const struct chat_ledger none = {0};
+    struct fx_answer *a = &fx->answer;
     bool stopped = e->code == OX_ECANCELLED;
-    save_part(fx, true);
-    save_finish(fx, stopped ? CHAT_STOPPED : CHAT_FAILED, &none);
-    note_unsaved(fx);
+    if (a->reopens) {
+        ev.number2 = 1; /* the answer is as it was */
+    } else {
+        struct chat_ledger cost =
+            a->goes_on ? chat_ledger_join(&a->before, a->n_before, &none) : none;
+        save_part(fx, true);
+        save_finish(fx, stopped ? CHAT_STOPPED : CHAT_FAILED, &cost);
+        note_unsaved(fx);
+    }
+    ev.tok = a->tok;
+    a->tok = (struct ox_tokens){0};
     drop_answer(fx);
     effects_event(fx, &ev);
+    ox_free(ev.tok.v);
 }
 
 static enum ox_reply reply_of(const struct effects *fx) {
@@ -324,6 +334,33 @@ static void take_planned(struct effects *fx, struct news *n) {
         send_planned(fx, &n->prompt);
 }
 
+/* The answer is written on from its end, with the seed it was begun with. */
+static int send_continue(struct effects *fx, int64_t id, ox_err *err) {
+    struct fx_answer *a = &fx->answer;
+    const struct chat_node *node = chat_find(&fx->s->chat, id);
+    if (!node) return ox_err_set(err, OX_ENOTFOUND, "the answer is gone");
+    struct work job = {.kind = WORK_ANSWER,
+                       .id = ++fx->next_job,
+                       .reply = chat_reopens_as(node),
+                       .reopens = true,
+                       .keep = fx->conf->save,
+                       .leaf = id,
+                       .leaf_moment = 1,
+                       .answer = id};
+    a->job = job.id;
+    a->goes_on = a->reopens = true;
+    a->before = node->ledger;
+    if (node->ledger.seed) a->how.seed = node->ledger.seed;
+    a->split.inside = fx->info->thinks && job.reply == OX_REPLY_CONTINUE;
+    job.how = a->how;
+    job.max_new_tokens = max_new(fx) ? max_new(fx) : fx->info->default_reply_tokens;
+    snprintf(job.chat_uid, sizeof job.chat_uid, "%s", fx->s->uid);
+    int rc = build_prompt(fx, id, &job.prompt, err);
+    if (!rc) return worker_send(fx->w, &job, err);
+    work_deinit(&job);
+    return rc;
+}
+
 void effects_ask(struct effects *fx, const struct effect *e) {
     if (fx->load_err.code) {
         fail_answer(fx, &fx->load_err, 0);
@@ -348,6 +385,10 @@ void effects_ask(struct effects *fx, const struct effect *e) {
     a->is_aside = e->kind == FX_COMPACT;
     a->source = a->is_aside ? e->id : 0;
     a->how = conf_sampling(fx->conf, &fx->info->defaults);
+    if (e->kind == FX_CONTINUE) {
+        if (send_continue(fx, a->id, &failed)) fail_answer(fx, &failed, 0);
+        return;
+    }
     if (e->text) a->how.seed = strtoull(e->text, NULL, 10);
     struct work job = {.kind = WORK_PLAN, .id = ++fx->next_job, .reply = reply_of(fx)};
     a->plan_job = job.id;
@@ -432,6 +473,34 @@ static void take_load_failure(struct effects *fx, const ox_err *e) {
     fail_answer(fx, e, 0);
 }
 
+/* The first news of an answer that goes on: its row is open again, with all of this. */
+static void reopen(struct effects *fx) {
+    struct fx_answer *a = &fx->answer;
+    struct chat_node so_far = {.text = a->text.p,
+                               .n_bytes = a->text.n,
+                               .thought = a->thought.p,
+                               .n_thought = a->thought.n,
+                               .tok = a->tok.v,
+                               .n_tok = a->tok.n};
+    ox_err e = {0};
+    if (fx->st && a->id > 0 && store_msg_reopen(fx->st, fx->s->chat_id, a->id, &so_far, &e)) {
+        worker_cancel(fx->w);
+        fail_answer(fx, &e, 0);
+        return;
+    }
+    a->reopens = false;
+    a->n_before = a->n_saved_tok = a->tok.n;
+    a->saved_at = effects_clock();
+    struct event ev = {.kind = EV_TEXT,
+                       .flag = true,
+                       .text = buf_str(&a->text),
+                       .n = a->text.n,
+                       .number = a->tok.n};
+    effects_event(fx, &ev);
+    buf_cut(&a->text, 0);
+    buf_cut(&a->thought, 0);
+}
+
 static void take_text(struct effects *fx, const struct news *n) {
     struct fx_answer *a = &fx->answer;
     size_t before = a->text.n, thought = a->thought.n;
@@ -442,6 +511,10 @@ static void take_text(struct effects *fx, const struct news *n) {
     if (rc) return;
     if (n->tok.n) memcpy(a->tok.v + a->tok.n, n->tok.v, n->tok.n * sizeof *n->tok.v);
     a->tok.n += n->tok.n;
+    if (a->reopens) {
+        reopen(fx);
+        return;
+    }
     struct event ev = {.kind = EV_TEXT,
                        .text = a->text.n > before ? a->text.p + before : "",
                        .n = a->text.n - before,
@@ -469,8 +542,10 @@ static void take_done(struct effects *fx, const struct news *n) {
     struct fx_answer *a = &fx->answer;
     int64_t answer = a->id;
     thought_end(&a->split, &a->thought, NULL);
+    struct chat_ledger cost =
+        a->goes_on ? chat_ledger_join(&a->before, a->n_before, &n->ledger) : n->ledger;
     save_part(fx, true);
-    save_finish(fx, n->end, &n->ledger);
+    save_finish(fx, n->end, &cost);
     note_unsaved(fx);
     struct event ev = {.kind = EV_DONE, .end = n->end, .ledger = n->ledger, .tok = a->tok};
     a->tok = (struct ox_tokens){0};

@@ -286,6 +286,9 @@ struct streaming {
     struct chat_node *node; /* of the answer; the tree does not grow meanwhile */
     size_t cap_tok;
     struct save_stream save;
+    bool goes_on, reopens; /* an answer that was there; reopens: not opened again yet */
+    struct chat_ledger before;
+    size_t n_before;
 };
 
 static int on_progress(void *user, const struct news *n, ox_err *err) {
@@ -295,10 +298,20 @@ static int on_progress(void *user, const struct news *n, ox_err *err) {
     return 0;
 }
 
+/* The first news of an answer that goes on: all it had before, which nobody needs to be shown. */
+static int reopen(struct streaming *s, ox_err *err) {
+    s->reopens = false;
+    s->t->n_earlier = s->t->answer.n;
+    s->n_before = s->node->n_tok;
+    s->node->end = CHAT_OPEN;
+    return save_reopen(s->t, &s->save, s->node, err);
+}
+
 static int on_text(void *user, const struct news *n, ox_err *err) {
     struct streaming *s = user;
     struct talk *t = s->t;
     size_t answer_at = t->answer.n, thought_at = t->thoughts.n;
+    if (s->reopens) s->node->n_tok = 0;
     int rc =
         thought_feed(&s->split, n->text ? n->text : "", n->n_bytes, &t->thoughts, &t->answer, err);
     if (!rc)
@@ -307,6 +320,7 @@ static int on_text(void *user, const struct news *n, ox_err *err) {
     if (rc) return rc;
     if (n->tok.n) memcpy(s->node->tok + s->node->n_tok, n->tok.v, n->tok.n * sizeof *n->tok.v);
     s->node->n_tok += n->tok.n;
+    if (s->reopens) return reopen(s, err);
     save_part(t, &s->save, s->node, false);
     if (s->watch->thought && t->thoughts.n > thought_at)
         rc = s->watch->thought(s->watch->user, t->thoughts.p + thought_at,
@@ -337,38 +351,30 @@ static int close_node(struct talk *t, struct streaming *s, ox_err *err) {
     return rc ? rc : OX_ENOMEM;
 }
 
-int talk_answer(struct talk *t, const struct talk_watch *watch, ox_err *err) {
-    struct work job = {.kind = WORK_ANSWER, .reply = reply_of(t), .keep = t->conf->save};
-    struct streaming s = {.t = t, .watch = watch};
-    struct news last = {0};
-    int64_t answer = 0;
+/* The job's prompt is taken over; what the answer had is forgotten until it is told again. */
+static struct work new_job(struct talk *t, enum ox_reply reply) {
+    struct work job = {.kind = WORK_ANSWER, .reply = reply, .keep = t->conf->save};
     job.prompt = t->prompt;
     t->prompt = (struct prompt){0};
     job.how = conf_sampling(t->conf, &t->info->defaults);
     job.max_new_tokens = max_new(t) ? max_new(t) : t->info->default_reply_tokens;
     buf_cut(&t->answer, 0);
     buf_cut(&t->thoughts, 0);
+    t->n_earlier = 0;
     t->end = CHAT_FAILED;
     t->ledger = (struct chat_ledger){.seed = job.how.seed};
     t->signo = 0;
-    int rc = add_turn(t, &answer, err);
-    if (rc) {
-        work_deinit(&job);
-        return rc;
-    }
-    for (size_t i = 0; t->has_question && i < t->n_docs; i++)
-        t->doc[i].is_waiting = false;
-    t->how = job.how;
-    save_turn(t, &answer);
-    snprintf(job.chat_uid, sizeof job.chat_uid, "%s", t->uid);
-    job.answer = answer;
-    const struct chat_node *open = chat_find(&t->chat, answer);
-    if (open) tip_find(&t->chat, open->parent, answer, &job.leaf, &job.leaf_moment);
-    s.node = chat_find(&t->chat, answer);
-    s.split.inside = t->info->thinks && job.reply == OX_REPLY_OPEN;
-    save_start(&s.save);
-    const struct turn_watch on = {&s, on_progress, on_text};
-    rc = turn_run(t->w, &job, &on, &last, err);
+    return job;
+}
+
+/* Streams one answer to its end and closes it. */
+static int stream(struct talk *t, struct work *job, struct streaming *s, ox_err *err) {
+    struct news last = {0};
+    snprintf(job->chat_uid, sizeof job->chat_uid, "%s", t->uid);
+    t->how = job->how;
+    save_start(&s->save);
+    const struct turn_watch on = {s, on_progress, on_text};
+    int rc = turn_run(t->w, job, &on, &last, err);
     t->signo = turn_signal();
     if (last.kind == NEWS_DONE) {
         t->ledger = last.ledger;
@@ -379,10 +385,63 @@ int talk_answer(struct talk *t, const struct talk_watch *watch, ox_err *err) {
         rc = 0;
     }
     news_deinit(&last);
-    int closed = close_node(t, &s, rc ? NULL : err);
-    save_part(t, &s.save, s.node, true);
-    save_finish(t, answer);
+    if (s->reopens) { /* it is as it was */
+        t->ledger = s->before;
+        return rc;
+    }
+    if (s->goes_on) t->ledger = chat_ledger_join(&s->before, s->n_before, &t->ledger);
+    int closed = close_node(t, s, rc ? NULL : err);
+    save_part(t, &s->save, s->node, true);
+    save_finish(t, s->node->id);
     return rc ? rc : closed;
+}
+
+int talk_answer(struct talk *t, const struct talk_watch *watch, ox_err *err) {
+    struct work job = new_job(t, reply_of(t));
+    struct streaming s = {.t = t, .watch = watch};
+    int64_t answer = 0;
+    int rc = add_turn(t, &answer, err);
+    if (rc) {
+        work_deinit(&job);
+        return rc;
+    }
+    for (size_t i = 0; t->has_question && i < t->n_docs; i++)
+        t->doc[i].is_waiting = false;
+    t->how = job.how;
+    save_turn(t, &answer);
+    job.answer = answer;
+    const struct chat_node *open = chat_find(&t->chat, answer);
+    if (open) tip_find(&t->chat, open->parent, answer, &job.leaf, &job.leaf_moment);
+    s.node = chat_find(&t->chat, answer);
+    s.split.inside = t->info->thinks && job.reply == OX_REPLY_OPEN;
+    return stream(t, &job, &s, err);
+}
+
+int talk_continue(struct talk *t, const struct talk_watch *watch, ox_err *err) {
+    int rc = save_again(t, err);
+    if (!rc) rc = talk_ready(t, err);
+    if (rc) return rc;
+    struct chat_node *node = chat_find(&t->chat, t->chat.leaf);
+    const char *why = chat_refuses_more(&t->chat, node);
+    if (why) return ox_err_set(err, OX_EUSAGE, "%s", why);
+    t->has_question = false;
+    t->parent = node->id;
+    prompt_deinit(&t->prompt);
+    rc = build(t, &t->prompt, err);
+    if (rc) return rc;
+    struct work job = new_job(t, chat_reopens_as(node));
+    job.reopens = true;
+    job.leaf = job.answer = node->id;
+    job.leaf_moment = 1;
+    if (node->ledger.seed) job.how.seed = node->ledger.seed; /* as if it had never stopped */
+    struct streaming s = {.t = t,
+                          .watch = watch,
+                          .node = node,
+                          .goes_on = true,
+                          .reopens = true,
+                          .before = node->ledger};
+    s.split.inside = t->info->thinks && job.reply == OX_REPLY_CONTINUE;
+    return stream(t, &job, &s, err);
 }
 
 int talk_tell(struct talk *t, const char *question, size_t n, const char *answer, size_t n_answer,

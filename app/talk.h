@@ -54,6 +54,7 @@ struct talk { /* {0} is empty; talk_deinit in every case */
     int64_t parent;
     /* of the last answer */
     struct buf answer, thoughts;
+    size_t n_earlier; /* bytes of answer that talk_continue found */
     struct chat_ledger ledger;
     enum chat_end end;
     int signo; /* that stopped it; 0 */
@@ -90,6 +91,10 @@ struct talk_watch {
 /* Answers what was planned. A stopped answer is 0 with t->end; a watcher's error stops it too and
  * is the result. */
 int talk_answer(struct talk *t, const struct talk_watch *watch, ox_err *err);
+
+/* Writes the last answer on, as the same message; t->n_earlier bytes of t->answer were there
+ * before. OX_EUSAGE: it is complete, or there is none. */
+int talk_continue(struct talk *t, const struct talk_watch *watch, ox_err *err);
 
 /* What a full disk kept out of the database, once more; 0: nothing is missing. OX_EIO. */
 int talk_keep(struct talk *t, ox_err *err);

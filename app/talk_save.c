@@ -262,6 +262,18 @@ void save_part(struct talk *t, struct save_stream *s, const struct chat_node *no
     *s = (struct save_stream){node->n_tok, t->answer.n, t->thoughts.n, clock_s()};
 }
 
+int save_reopen(struct talk *t, struct save_stream *s, const struct chat_node *node, ox_err *err) {
+    const struct chat_node so_far = {.text = t->answer.p,
+                                     .n_bytes = t->answer.n,
+                                     .thought = t->thoughts.p,
+                                     .n_thought = t->thoughts.n,
+                                     .tok = node->tok,
+                                     .n_tok = node->n_tok};
+    int rc = t->st && node->id > 0 ? store_msg_reopen(t->st, t->id, node->id, &so_far, err) : 0;
+    *s = (struct save_stream){node->n_tok, t->answer.n, t->thoughts.n, clock_s()};
+    return rc;
+}
+
 void save_finish(struct talk *t, int64_t answer) {
     if (!t->st) return;
     t->unsaved = answer;

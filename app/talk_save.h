@@ -26,7 +26,9 @@ int save_count(struct talk *t, struct talk_doc *d, ox_err *err);
 void save_turn(struct talk *t, int64_t *answer);
 void save_start(struct save_stream *s);
 void save_part(struct talk *t, struct save_stream *s, const struct chat_node *node,
-               bool flush);                       /* T2 */
+               bool flush); /* T2 */
+/* T1': the row is open again, with what the talk has of it. */
+int save_reopen(struct talk *t, struct save_stream *s, const struct chat_node *node, ox_err *err);
 void save_finish(struct talk *t, int64_t answer); /* T3 */
 /* What a full disk kept out, once more. OX_EIO: still full. */
 int save_again(struct talk *t, ox_err *err);

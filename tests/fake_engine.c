@@ -350,10 +350,19 @@ static void make_answer(const ox_session *s, uint64_t seed, char *out, size_t ca
              mark ? seed_text : "", mark ? mark + 5 : "");
 }
 
+/* How much of the answer is there: a reply that is continued goes on if it began with the same
+ * bytes; one that was begun by the application is answered from the start. */
+static size_t answer_at(const ox_session *s, size_t reply_at, const char *answer) {
+    size_t n = s->reply_at - reply_at, i = 0;
+    while (i < n && answer[i] && s->timeline.v[reply_at + i] == (unsigned char)answer[i])
+        i++;
+    return s->timeline.n - (i == n ? reply_at : s->reply_at);
+}
+
 int ox_session_next(ox_session *s, const struct ox_sampling *how, int32_t *tok, ox_err *err) {
     char answer[4096];
     make_answer(s, how->seed, answer, sizeof answer);
-    size_t i = s->timeline.n - (how->reply_at ? how->reply_at : s->reply_at);
+    size_t i = answer_at(s, how->reply_at, answer);
     sleep_us(fake_script.token_us);
     if (fake_script.next_code && i >= fake_script.next_after)
         return ox_err_set(err, fake_script.next_code, "the script breaks the answer");

@@ -8,12 +8,16 @@
 static const char *const END_NAMES[] = {"open", "done", "stopped", "length", "crashed", "failed"};
 static const char *const ROLE_NAMES[] = {"", "system", "user", "assistant"};
 
-bool chat_is_unfinished(const struct chat *c, const struct chat_node *answer) {
-    bool is_cut = answer->role == OX_ROLE_ASSISTANT && answer->end != CHAT_DONE &&
-                  answer->end != CHAT_OPEN && (answer->n_tok > 0 || answer->n_bytes > 0);
-    for (size_t i = 0; is_cut && i < c->n; i++)
-        is_cut = c->node[i].parent != answer->id;
-    return is_cut;
+const char *chat_refuses_more(const struct chat *c, const struct chat_node *last) {
+    if (!last || last->role != OX_ROLE_ASSISTANT) return "there is no answer to go on with";
+    if (last->end == CHAT_OPEN) return "the answer is being written";
+    if (last->end == CHAT_DONE) return "the last answer is complete: ask for more in your words";
+    if (last->n_tok == 0 && last->n_bytes == 0)
+        return "nothing of the answer is there yet; /regen writes it";
+    for (size_t i = 0; i < c->n; i++)
+        if (c->node[i].parent == last->id)
+            return "another branch goes on from this answer; /regen writes another one";
+    return NULL;
 }
 
 enum ox_reply chat_reopens_as(const struct chat_node *answer) {

@@ -92,9 +92,9 @@ int64_t chat_leaf_below(const struct chat *c, int64_t id);
 /* The n-th question of a path, counted from 1, as people count turns; 0 if there are fewer. */
 int64_t chat_turn(const struct chat *c, int64_t leaf, size_t turn);
 
-/* Can the answer be gone on with: it ended before its end, something of it is there, and no message
- * hangs below it? */
-bool chat_is_unfinished(const struct chat *c, const struct chat_node *answer);
+/* Why `last` (or NULL), the end of a path, cannot be written on; NULL: it can. An answer can that
+ * ended before its end, of which something is there, and below which no message hangs. */
+const char *chat_refuses_more(const struct chat *c, const struct chat_node *last);
 /* How it is opened again: CONTINUE, or CONTINUE_NO_THINK if it has not begun with a thought. */
 enum ox_reply chat_reopens_as(const struct chat_node *answer);
 /* The ledger of an answer of n_before tokens that went on: as if it had been written at once. */

@@ -38,9 +38,10 @@ enum event_kind {
     EV_LOADED,   /* model */
     EV_PROGRESS, /* plan, number: tokens done, number2: tokens of the prompt; of a work in parts:
                     id: which step, id2: of how many, number3: cost of those behind it in tokens */
-    EV_TEXT,     /* text, n: of the answer being written; number: tokens in it */
+    EV_TEXT,     /* text, n: of the answer being written; number: tokens in it. flag: an answer goes
+                  * on, this is all it had before */
     EV_DONE,     /* end, ledger: the answer is complete */
-    EV_FAILED,   /* err: the answer failed, or (flag) an effect. number2: the question was not sent;
+    EV_FAILED,   /* err: the answer failed, or (flag) an effect. number2: nothing was begun;
                     number: tokens that are too many */
     EV_NOTICE,   /* text: for the status line; flag: stays */
     EV_USAGE     /* number: memory of the program, number2/number3: bytes of states, quota */
@@ -101,7 +102,7 @@ struct event {
     struct ox_plan plan;
     enum chat_end end;
     struct chat_ledger ledger;
-    struct ox_tokens tok; /* DONE: ids of the answer, handed over */
+    struct ox_tokens tok; /* DONE, FAILED: ids of the answer, handed over */
     ox_err err;
 };
 
@@ -116,6 +117,7 @@ enum effect_kind {
     FX_ASK,       /* id: question (new or known), id2: answer to be made; text: seed or NULL */
     FX_COMPACT,   /* id: end of the branch that is summarised, id2: answer to be made */
     FX_SUMMARIZE, /* id: document, id2: answer to be made; in parts */
+    FX_CONTINUE,  /* id2: the answer that goes on */
     FX_STOP,
     FX_DRAFT,   /* text, id: cursor */
     FX_HISTORY, /* text: a line that was sent */

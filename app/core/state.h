@@ -36,6 +36,10 @@ struct panes {
 struct job { /* the answer that is being made */
     enum busy busy;
     int64_t answer;
+    bool goes_on; /* /continue: the answer was there, with n_before tokens, and had ended so: */
+    enum chat_end end_before;
+    struct chat_ledger before;
+    size_t n_before;
     double started, first_token, last_token;
     size_t n_out, cap_text; /* cap_text: of the answer's text */
     struct ox_plan plan;

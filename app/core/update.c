@@ -138,17 +138,6 @@ static int set_cites(struct update *u, const char *rest) {
     return 0;
 }
 
-static int continue_answer(struct update *u) {
-    struct app_state *s = u->s;
-    struct chat_node *last = s->sheet.n > 0 ? s->sheet.path[s->sheet.n - 1] : NULL;
-    if (state_is_busy(s) || !last || last->role != OX_ROLE_ASSISTANT || last->end == CHAT_DONE) {
-        state_notice(s, false, "the last answer is complete");
-        return 0;
-    }
-    const char words[] = "Go on exactly where you stopped."; /* a closed message never changes */
-    return update_send(u, words, sizeof words - 1);
-}
-
 static int run_command(struct update *u, const struct command *c, const char *rest) {
     struct app_state *s = u->s;
     const char *text = rest[0] ? rest : NULL;
@@ -175,7 +164,7 @@ static int run_command(struct update *u, const struct command *c, const char *re
         return update_regen(u, question, text);
     }
     case CMD_UNDO: return go_back(u, text ? number_of(rest) : 1);
-    case CMD_CONTINUE: return continue_answer(u);
+    case CMD_CONTINUE: return update_continue(u);
     case CMD_FILE: return update_fx(u, FX_FILE, 0, 0, rest);
     case CMD_DOCS: say_documents(u); return 0;
     case CMD_DOC: return show_doc(u, number_of(rest));

@@ -45,6 +45,7 @@ int update_path(struct update *u); /* after a change of the tree */
 int update_show_leaf(struct update *u, int64_t leaf);
 int update_compact(struct update *u);
 int update_summarize(struct update *u, size_t n); /* document n from 1; 0: the last */
+int update_continue(struct update *u);
 int update_regen(struct update *u, int64_t question, const char *seed);
 int update_copy_message(struct update *u, size_t i);
 void update_next_cite(struct update *u, int step);

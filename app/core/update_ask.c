@@ -195,6 +195,28 @@ int update_summarize(struct update *u, size_t n) {
     return 0;
 }
 
+/* The same message goes on: nothing is added to the conversation. */
+int update_continue(struct update *u) {
+    struct app_state *s = u->s;
+    struct chat_node *last = s->sheet.n > 0 ? s->sheet.path[s->sheet.n - 1] : NULL;
+    const char *why = chat_refuses_more(&s->chat, last);
+    if (why) {
+        state_notice(s, false, "%s", why);
+        return 0;
+    }
+    s->job = (struct job){.busy = BUSY_WAITING,
+                          .answer = last->id,
+                          .goes_on = true,
+                          .end_before = last->end,
+                          .before = last->ledger,
+                          .n_before = last->n_tok,
+                          .started = s->now};
+    last->end = CHAT_OPEN;
+    s->chosen = SIZE_MAX;
+    update_show_end(u);
+    return update_fx(u, FX_CONTINUE, 0, last->id, NULL);
+}
+
 /* ---- the answer ---------------------------------------------------------------------------------
  */
 
@@ -202,6 +224,12 @@ static int take_text(struct update *u) {
     struct app_state *s = u->s;
     struct chat_node *node = chat_find(&s->chat, s->job.answer);
     if (!node || !state_is_busy(s)) return 0;
+    if (u->ev->flag) { /* the same again, unless it ended inside a character */
+        size_t n = node->n_bytes;
+        if (u->ev->n < n || memcmp(node->text, u->ev->text, n) != 0) sheet_stale(&s->sheet);
+        node->n_bytes = 0;
+        s->job.n_before = u->ev->number;
+    }
     int rc = ox_grow(&node->text, &s->job.cap_text, node->n_bytes + u->ev->n + 1, 1, u->err);
     if (rc) return rc;
     memcpy(node->text + node->n_bytes, u->ev->text, u->ev->n);
@@ -209,7 +237,7 @@ static int take_text(struct update *u) {
     node->text[node->n_bytes] = 0;
     if (s->job.busy != BUSY_WRITING) s->job.first_token = s->now;
     s->job.busy = BUSY_WRITING;
-    s->job.n_out += u->ev->number;
+    if (!u->ev->flag) s->job.n_out += u->ev->number;
     s->job.last_token = s->now;
     if (s->follow) update_show_end(u);
     return 0;
@@ -267,8 +295,10 @@ static int finish(struct update *u, enum chat_end end) {
     struct app_state *s = u->s;
     struct chat_node *node = chat_find(&s->chat, s->job.answer);
     if (node) {
+        const struct job *j = &s->job;
         node->end = end;
-        node->ledger = u->ev->ledger;
+        node->ledger =
+            j->goes_on ? chat_ledger_join(&j->before, j->n_before, &u->ev->ledger) : u->ev->ledger;
         ox_free(node->tok);
         node->tok = u->ev->tok.v;
         node->n_tok = u->ev->tok.n;
@@ -292,7 +322,12 @@ static int finish(struct update *u, enum chat_end end) {
 /* The tree as before Enter; the words go back to the input, the documents wait again. */
 static int take_back(struct update *u) {
     struct app_state *s = u->s;
-    const struct chat_node *answer = chat_find(&s->chat, s->job.answer);
+    struct chat_node *answer = chat_find(&s->chat, s->job.answer);
+    if (answer && s->job.goes_on) {
+        answer->end = s->job.end_before;
+        s->job = (struct job){0};
+        return 0;
+    }
     struct chat_node *q = answer ? chat_find(&s->chat, answer->parent) : NULL;
     int rc = 0;
     if (!q) return 0;

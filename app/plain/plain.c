@@ -57,12 +57,24 @@ static int show_answer(struct plain *p, bool is_all, ox_err *err) {
     return rc;
 }
 
+/* What an answer had before it went on is on the screen already. */
+static int pass_earlier(struct plain *p, ox_err *err) {
+    const struct talk *t = &p->talk;
+    struct buf b = {0};
+    int rc = cite_marker_feed(&p->marker, buf_str(&t->answer), t->n_earlier, false, p->marks_in,
+                              p->marks_in ? t->n_docs : 0, &b, err);
+    buf_deinit(&b);
+    return rc;
+}
+
 static int on_text(void *user, const char *s, size_t n, ox_err *err) {
     struct plain *p = user;
     (void)s, (void)n; /* the talk has it all */
     progress_end(&p->bar);
     if (!p->out.last) { /* the label stands before the first word, not before a progress line */
         int rc = output_bytes(&p->out, "oxbow> ", 7, err);
+        if (rc) return rc;
+        rc = pass_earlier(p, err);
         if (rc) return rc;
     }
     return show_answer(p, false, err);
@@ -106,7 +118,7 @@ static bool is_told_to_leave(const struct talk *t) {
     return t->signo && t->signo != SIGINT;
 }
 
-int plain_ask(struct plain *p, const char *question, size_t n, ox_err *err) {
+static int run_turn(struct plain *p, const char *question, size_t n, bool goes_on, ox_err *err) {
     struct talk *t = &p->talk;
     bool was_full = t->is_full;
     int rc = talk_keep(t, err);
@@ -117,12 +129,12 @@ int plain_ask(struct plain *p, const char *question, size_t n, ox_err *err) {
     for (size_t i = 0; question && i < t->n_docs; i++)
         if (t->doc[i].is_waiting) label = buf_str(&t->doc[i].name);
     progress_start(&p->bar, p->is_quiet, p->edits, label);
-    rc = talk_plan(t, question, n, err);
+    if (!goes_on) rc = talk_plan(t, question, n, err);
     const struct talk_watch watch = {p, on_progress, NULL, on_text};
     p->out.last = 0;
     start_marks(p);
     if (!rc)
-        rc = talk_answer(t, &watch, err);
+        rc = goes_on ? talk_continue(t, &watch, err) : talk_answer(t, &watch, err);
     else
         t->chat.leaf = leaf;
     progress_end(&p->bar);
@@ -147,6 +159,15 @@ int plain_ask(struct plain *p, const char *question, size_t n, ox_err *err) {
     if (p->cites) cited_save(t);
     if (t->end != CHAT_STOPPED) say_meter(p);
     return end;
+}
+
+int plain_ask(struct plain *p, const char *question, size_t n, ox_err *err) {
+    return run_turn(p, question, n, false, err);
+}
+
+int plain_continue(struct plain *p, const char *arg, ox_err *err) {
+    (void)arg;
+    return run_turn(p, NULL, 0, true, err);
 }
 
 void plain_added(const struct plain *p, size_t i) {

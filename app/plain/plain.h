@@ -34,7 +34,8 @@ void plain_note(const struct plain *p, const char *fmt, ...)
     OX_PRINTF(2, 3); /* through the filter */
 void plain_error(const struct plain *p, const ox_err *e);
 int plain_ask(struct plain *p, const char *question, size_t n,
-              ox_err *err);                        /* NULL: answer the leaf */
+              ox_err *err);                                        /* NULL: answer the leaf */
+int plain_continue(struct plain *p, const char *arg, ox_err *err); /* the last answer goes on */
 void plain_added(const struct plain *p, size_t i); /* says what a new document costs */
 /* One slash command; its errors are printed, and only what ends the program is returned. */
 int plain_command(struct plain *p, const char *typed, ox_err *err);

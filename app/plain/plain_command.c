@@ -377,6 +377,7 @@ static const struct {
     {CMD_UNDO, do_undo},
     {CMD_EDIT, do_edit},
     {CMD_REGEN, do_regen},
+    {CMD_CONTINUE, plain_continue},
     {CMD_FILE, do_file},
     {CMD_DOCS, do_docs},
     {CMD_DOC, do_doc},

@@ -28,6 +28,11 @@ chat '/file log.txt\n/drop 1\n/drop 1\nq\n'
 err_has "document 1 is gone" "/drop"; err_has "there is no document 1" "/drop twice"; out_has "You said: q" "/drop"
 chat 'one\ntwo\n/undo\nthree\n/undo 5\n/regen 3\n/edit 1\n'
 err_has "back before turn 2" "/undo"; err_has "has 2 turns" "/undo out of range"; err_has "it was: one" "/edit"
+chat '/continue\n/set max-new 4\nhello\n/continue\n/set max-new 99\n/continue\n/continue\n'
+out_is 'you> /continue\nyou> /set max-new 4\nyou> hello\noxbow> You \nyou> /continue\noxbow> said\nyou> /set max-new 99\nyou> /continue\noxbow> : hello\nyou> /continue\nyou> \n' "/continue goes on"
+err_has "no answer to go on with" "/continue without one"; err_has "stopped at the length limit" "/continue to the limit"; err_has "is complete" "/continue at the end"
+chat '/file log.txt\n/set max-new 9\nquote\n/set max-new 99\n/continue\n'
+grep -q 'oxbow> .*a quarter" \[1: 1\]' "$tmp/out" || fail "a quotation over the seam is checked"
 chat '/system be brief\n/system\nhi\n/system later\n'
 err_has "system prompt: be brief" "/system"; err_has "/new, then /system" "/system after a question"
 chat '/set temperature 0.7\n/set temperature hot\n/set colour red\n/think maybe\n/tokens four\n/copy\n/model\n/theme dark\n'

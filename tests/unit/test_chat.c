@@ -192,8 +192,8 @@ static void test_chat__cut_answers_go_on(void **state) {
                                  .n_tok = cases[i].n_tok};
         struct chat_node below = {.id = 2, .parent = 1, .role = OX_ROLE_USER};
         struct chat c = {.node = &node, .n = 1}, more = {.node = &below, .n = 1};
-        assert_int_equal(chat_is_unfinished(&c, &node), cases[i].goes_on);
-        assert_false(chat_is_unfinished(&more, &node));
+        assert_int_equal(chat_refuses_more(&c, &node) == NULL, cases[i].goes_on);
+        assert_non_null(chat_refuses_more(&more, &node));
         assert_int_equal(chat_reopens_as(&node), cases[i].reply);
     }
 }

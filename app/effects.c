@@ -69,6 +69,10 @@ void effects_usage(struct effects *fx) {
     effects_event(fx, &ev);
 }
 
+size_t effects_doc_end(const struct open_doc *d) {
+    return d->d.to ? d->d.to : d->d.n_bytes;
+}
+
 struct open_doc *effects_find_doc(struct effects *fx, int64_t id) {
     for (size_t i = 0; i < fx->s->n_docs; i++)
         if (fx->s->doc[i].d.id == id) return &fx->s->doc[i];
@@ -89,7 +93,8 @@ void effects_documents(struct effects *fx) {
         const struct chat_node *node = &fx->s->chat.node[i];
         for (size_t d = 0; d < node->n_docs; d++) {
             const struct chat_doc *part = &node->docs[d];
-            struct event ev = {.kind = EV_DOC, .doc = {.id = part->doc}};
+            struct event ev = {.kind = EV_DOC,
+                               .doc = {.id = part->doc, .from = part->from, .to = part->to}};
             if (!part->doc || effects_find_doc(fx, part->doc)) continue;
             if (store_doc_text(fx->st, part->doc, 0, 0, &ev.doc.text, &ev.doc.n_bytes, NULL))
                 continue;
@@ -202,21 +207,22 @@ static int change_session(struct effects *fx, const struct effect *e, ox_err *er
 /* ---- files --------------------------------------------------------------------------------------
  */
 
-/* A document that was read goes into the database in slices (effects_idle), into the state at once.
- */
+/* A document that was read goes into the database in slices (effects_idle), into the state at once:
+ * all of it, also where a part was asked for, so that lines have the numbers of the file. */
 static int take_document(struct effects *fx, struct ingest *in, ox_err *err) {
     struct event ev = {.kind = EV_DOC, .flag = true};
     int64_t id = -(int64_t)(fx->s->n_docs + 1); /* not saved */
-    const char *text = in->text.p + in->from;
-    size_t n = in->to - in->from;
-    struct buf name = {0};
+    const char *text = buf_str(&in->text);
+    size_t n = in->text.n;
+    struct buf name = {0}, base = {0};
     int rc = text_show(&name, buf_str(&in->name), in->name.n, TEXT_LINE, err);
+    if (!rc) rc = text_show(&base, buf_str(&in->name), in->n_base, TEXT_LINE, err);
     if (!rc && fx->st) {
-        const struct store_doc d = {.name = buf_str(&name),
+        const struct store_doc d = {.name = buf_str(&base),
                                     .text = text,
                                     .n_bytes = n,
-                                    .pages = n == in->text.n ? in->pages : NULL,
-                                    .n_pages = n == in->text.n ? in->n_pages : 0,
+                                    .pages = in->pages,
+                                    .n_pages = in->n_pages,
                                     .kind = in->kind,
                                     .encoding = charset_name(in->charset),
                                     .converter = in->converter,
@@ -228,20 +234,23 @@ static int take_document(struct effects *fx, struct ingest *in, ox_err *err) {
     ev.doc.id = id;
     ev.doc.text = rc ? NULL : ox_memdup(text, n, "document", err);
     ev.doc.n_bytes = n;
+    if (in->from > 0 || in->to < n) ev.doc.from = in->from, ev.doc.to = in->to;
     ev.doc.name = buf_take(&name, NULL);
     if (!rc && ev.doc.text) rc = cite_index_new(ev.doc.text, n, &ev.doc.index, err);
-    if (!rc && effects_find_doc(fx, id)) {
+    const struct open_doc *here = rc ? NULL : effects_find_doc(fx, id);
+    if (here && here->d.from == ev.doc.from && here->d.to == ev.doc.to) {
         struct event again = {.kind = EV_DOC, .id = id};
         effects_event(fx, &again);
     } else if (!rc && ev.doc.text && ev.doc.name) {
         effects_event(fx, &ev);
         rc = effects_count_doc(fx, id, err);
-        if (fx->st && fx->n_docs > 0) fx->doc[fx->n_docs - 1].is_reading_in = true;
+        if (fx->st && fx->n_docs > 0 && !here) fx->doc[fx->n_docs - 1].is_reading_in = true;
     }
     cite_index_free(ev.doc.index); /* left empty if it was taken over */
     ox_free(ev.doc.text);
     ox_free(ev.doc.name);
     buf_deinit(&name);
+    buf_deinit(&base);
     return rc;
 }
 
@@ -637,7 +646,8 @@ bool effects_idle(struct effects *fx) {
             d->is_reading_in = false;
             const struct open_doc *open = effects_find_doc(fx, d->id);
             if (open && d->tok.n > 0)
-                store_doc_tokens_put(fx->st, d->id, 0, open->d.n_bytes, d->tok.v, d->tok.n, NULL);
+                store_doc_tokens_put(fx->st, d->id, open->d.from, effects_doc_end(open), d->tok.v,
+                                     d->tok.n, NULL);
         }
         return true;
     }

@@ -19,9 +19,9 @@
 
 struct fx_doc { /* the engine's side of a document of the state */
     int64_t id;
-    struct ox_tokens tok;
-    uint64_t job;       /* ENCODE that counts it; 0: done */
-    bool is_reading_in; /* store_doc_step goes on */
+    struct ox_tokens tok; /* of the part that goes with a question */
+    uint64_t job;         /* ENCODE that counts it; 0: done */
+    bool is_reading_in;   /* store_doc_step goes on */
 };
 
 struct fx_answer {     /* the answer that is being made */
@@ -140,5 +140,6 @@ void effects_tend(struct effects *fx);
 double effects_tend_at(const struct effects *fx);
 void effects_draft(struct effects *fx, const char *text, size_t n, size_t cursor);
 struct open_doc *effects_find_doc(struct effects *fx, int64_t id);
+size_t effects_doc_end(const struct open_doc *d); /* of the part that goes with a question */
 
 #endif

@@ -36,9 +36,9 @@ static int add_documents(struct effects *fx, struct prompt *p, const struct chat
         if (!d) continue; /* deleted since: the question stands without it */
         size_t to = part->to && part->to <= d->d.n_bytes ? part->to : d->d.n_bytes,
                from = part->from < to ? part->from : 0;
-        bool whole = from == 0 && to == d->d.n_bytes && known && known->tok.n > 0;
-        rc = prompt_document(p, d->d.text + from, to - from, whole ? known->tok.v : NULL,
-                             whole ? known->tok.n : 0, err);
+        bool is_known = from == d->d.from && to == effects_doc_end(d) && known && known->tok.n > 0;
+        rc = prompt_document(p, d->d.text + from, to - from, is_known ? known->tok.v : NULL,
+                             is_known ? known->tok.n : 0, err);
     }
     return rc;
 }
@@ -567,7 +567,8 @@ static void take_counted(struct effects *fx, struct news *n) {
         n->tok = (struct ox_tokens){0};
         const struct open_doc *open = effects_find_doc(fx, d->id);
         if (fx->st && open && d->id > 0 && !d->is_reading_in)
-            store_doc_tokens_put(fx->st, d->id, 0, open->d.n_bytes, d->tok.v, d->tok.n, NULL);
+            store_doc_tokens_put(fx->st, d->id, open->d.from, effects_doc_end(open), d->tok.v,
+                                 d->tok.n, NULL);
         struct event ev = {.kind = EV_COUNTED, .id = d->id, .number = d->tok.n};
         effects_event(fx, &ev);
     }
@@ -632,15 +633,15 @@ void effects_forget_docs(struct effects *fx) {
 static int count_doc(struct effects *fx, struct fx_doc *d, ox_err *err) {
     const struct open_doc *open = effects_find_doc(fx, d->id);
     if (!fx->info || !open || d->job || d->tok.n > 0) return 0;
-    size_t n = open->d.n_bytes;
-    if (fx->st && d->id > 0 && store_doc_tokens_get(fx->st, d->id, 0, n, &d->tok, NULL) == 0 &&
+    size_t from = open->d.from, to = effects_doc_end(open), n = to - from;
+    if (fx->st && d->id > 0 && store_doc_tokens_get(fx->st, d->id, from, to, &d->tok, NULL) == 0 &&
         d->tok.n > 0) {
         struct event ev = {.kind = EV_COUNTED, .id = d->id, .number = d->tok.n};
         effects_event(fx, &ev);
         return 0;
     }
     struct work job = {.kind = WORK_ENCODE, .id = ++fx->next_job, .n_bytes = n};
-    job.text = ox_memdup(open->d.text, n, "document to count", err);
+    job.text = ox_memdup(open->d.text + from, n, "document to count", err);
     d->job = job.id;
     return job.text ? worker_send(fx->w, &job, err) : OX_ENOMEM;
 }
@@ -652,6 +653,12 @@ static void count_docs(struct effects *fx) {
 }
 
 int effects_count_doc(struct effects *fx, int64_t id, ox_err *err) {
+    for (size_t i = 0; i < fx->n_docs; i++) { /* another part of it than before */
+        if (fx->doc[i].id != id) continue;
+        fx->doc[i].tok.n = 0;
+        fx->doc[i].job = 0;
+        return count_doc(fx, &fx->doc[i], err);
+    }
     int rc = ox_grow(&fx->doc, &fx->cap_docs, fx->n_docs + 1, sizeof *fx->doc, err);
     if (rc) return rc;
     fx->doc[fx->n_docs] = (struct fx_doc){.id = id};

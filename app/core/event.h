@@ -28,10 +28,10 @@ enum event_kind {
     EV_GOTO,     /* id: message, number: byte in its text; or id2: document, number: byte. Shown */
     EV_CHAT,  /* chat: another conversation is shown (flag: behind the list); tree is handed over */
     EV_DRAFT, /* text, n, id: cursor; the saved draft of what is shown */
-    EV_HISTORY, /* text: one earlier line, oldest first */
-    EV_SAVED,   /* id, id2: message `id` has the number id2 from now on; chat_id and uid if new */
-    EV_DOC, /* doc: a document was read; text and index handed over. No text: document `id`, which
-                    is here, goes with the next question again */
+    EV_HISTORY,  /* text: one earlier line, oldest first */
+    EV_SAVED,    /* id, id2: message `id` has the number id2 from now on; chat_id and uid if new */
+    EV_DOC,      /* doc: a document, or another part of it, was read; text and index handed over. No
+                    text: document `id`, which      is here, goes with the next question again */
     EV_COUNTED,  /* id: document, number: its tokens */
     EV_CONTEXT,  /* context: what fills the prompt that goes out; handed over */
     EV_LOADING,  /* text: name of the model; "": it could not be loaded */
@@ -67,7 +67,8 @@ struct search_hit {             /* of all conversations and documents */
 struct doc_text { /* a document of the session, in reading order; owned by the state */
     int64_t id;
     char *name, *text;
-    size_t n_bytes, n_tokens; /* 0 tokens: not counted yet */
+    size_t n_bytes, n_tokens; /* 0 tokens: not counted yet; of the part */
+    size_t from, to;          /* bytes of the part that goes with a question; to 0: all of it */
     cite_index *index;        /* borrows text */
 };
 

@@ -127,6 +127,17 @@ static int find_lines(struct open_doc *d, ox_err *err) {
     return 0;
 }
 
+/* The transcript looks quotations up in them. */
+static void lend_docs(struct app_state *s) {
+    for (size_t i = 0; i < s->n_docs; i++) {
+        const struct open_doc *o = &s->doc[i];
+        s->sheet_doc[i] = (struct sheet_doc){o->d.name, o->d.index, o->line, o->n_lines};
+    }
+    s->sheet.doc = s->sheet_doc;
+    s->sheet.n_docs = s->cites_off ? 0 : s->n_docs;
+    sheet_stale(&s->sheet);
+}
+
 int state_add_doc(struct app_state *s, struct doc_text *text, bool is_pending, ox_err *err) {
     struct open_doc d = {.d = *text, .is_pending = is_pending};
     *text = (struct doc_text){0};
@@ -139,14 +150,25 @@ int state_add_doc(struct app_state *s, struct doc_text *text, bool is_pending, o
         return rc;
     }
     s->doc[s->n_docs++] = d;
-    for (size_t i = 0; i < s->n_docs; i++) {
-        const struct open_doc *o = &s->doc[i];
-        s->sheet_doc[i] = (struct sheet_doc){o->d.name, o->d.index, o->line, o->n_lines};
-    }
-    s->sheet.doc = s->sheet_doc;
-    s->sheet.n_docs = s->cites_off ? 0 : s->n_docs;
-    sheet_stale(&s->sheet);
+    lend_docs(s);
     return 0;
+}
+
+void state_set_part(struct app_state *s, size_t i, struct doc_text *text, bool is_pending) {
+    struct open_doc *o = &s->doc[i], spare = {.d = *text};
+    *text = (struct doc_text){0};
+    if (spare.d.name) {
+        char *name = o->d.name;
+        o->d.name = spare.d.name;
+        spare.d.name = name;
+    }
+    o->d.from = spare.d.from;
+    o->d.to = spare.d.to;
+    o->d.n_tokens = 0;
+    o->part_lines = 0;
+    o->is_pending = is_pending;
+    free_doc(&spare);
+    lend_docs(s);
 }
 
 /* ---- tree ---------------------------------------------------------------------------------------

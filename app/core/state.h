@@ -79,7 +79,7 @@ struct open_doc {
     size_t *line; /* where lines begin */
     size_t n_lines, cap_lines;
     bool is_pending;   /* goes with the next question, */
-    size_t part_lines; /* its first lines only; 0: all */
+    size_t part_lines; /* the first lines of it, or of its part, only; 0: all */
 };
 
 struct tree_row {
@@ -190,6 +190,8 @@ unsigned state_places(const struct app_state *s); /* for keymap_find */
 bool state_is_busy(const struct app_state *s);
 /* Takes a document over (also on failure) and prepares lines. */
 int state_add_doc(struct app_state *s, struct doc_text *d, bool is_pending, ox_err *err);
+/* Another part of document i goes with the next question; takes d over. */
+void state_set_part(struct app_state *s, size_t i, struct doc_text *d, bool is_pending);
 void state_drop_docs(struct app_state *s);
 bool state_has_read(const struct app_state *s, int64_t doc); /* it stands on the path */
 /* Lays the messages out in drawing order (a child behind its parent) into s->tree. */

@@ -23,11 +23,12 @@ static int attach_docs(struct app_state *s, struct chat_node *node, ox_err *err)
     for (size_t i = 0; i < s->n_docs; i++)
         if (s->doc[i].is_pending) {
             const struct open_doc *d = &s->doc[i];
-            size_t to =
-                d->part_lines && d->part_lines < d->n_lines ? d->line[d->part_lines] : d->d.n_bytes;
+            size_t first, to = d->d.to ? d->d.to : d->d.n_bytes;
+            bool is_cut = d->part_lines && d->part_lines < update_part_lines(s, i, &first);
+            if (is_cut) to = d->line[first - 1 + d->part_lines];
             char *name = ox_strdup(d->d.name, "name", err);
             if (!name) return OX_ENOMEM;
-            node->docs[node->n_docs++] = (struct chat_doc){d->d.id, 0, to, name};
+            node->docs[node->n_docs++] = (struct chat_doc){d->d.id, d->d.from, to, name};
         }
     return 0;
 }
@@ -381,9 +382,10 @@ static void offer_choice(struct app_state *s, size_t over) {
         if (s->doc[i].is_pending && (!longest || s->doc[i].d.n_tokens > longest->d.n_tokens))
             longest = &s->doc[i], s->choice.doc = i;
     if (longest && longest->d.n_tokens > over) {
-        s->choice.lines = budget_lines(longest->n_lines, longest->d.n_tokens, over);
-        snprintf(words, sizeof words, "shorten: use lines 1-%zu of [%zu]", s->choice.lines,
-                 s->choice.doc + 1);
+        size_t first, n = update_part_lines(s, s->choice.doc, &first);
+        s->choice.lines = budget_lines(n, longest->d.n_tokens, over);
+        snprintf(words, sizeof words, "shorten: use lines %zu-%zu of [%zu]", first,
+                 first + s->choice.lines - 1, s->choice.doc + 1);
         add_choice(s, CHOICE_SHORTEN, words);
     }
     size_t turns = count_turns(s);

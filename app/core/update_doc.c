@@ -142,6 +142,13 @@ static void add_known(struct update *u) {
     }
 }
 
+size_t update_part_lines(const struct app_state *s, size_t i, size_t *first) {
+    const struct doc_text *d = &s->doc[i].d;
+    size_t last = d->to > d->from ? sheet_line_of(&s->sheet_doc[i], d->to - 1) : s->doc[i].n_lines;
+    *first = sheet_line_of(&s->sheet_doc[i], d->from);
+    return last + 1 - *first;
+}
+
 static int add_doc(struct update *u) {
     struct app_state *s = u->s;
     if (!u->ev->doc.text) {
@@ -149,15 +156,22 @@ static int add_doc(struct update *u) {
         return 0;
     }
     bool waits = u->ev->flag;
-    int rc = state_add_doc(s, &u->ev->doc, waits, u->err);
+    size_t i = 0, first;
+    while (i < s->n_docs && s->doc[i].d.id != u->ev->doc.id)
+        i++;
+    int rc = 0;
+    if (i < s->n_docs)
+        state_set_part(s, i, &u->ev->doc, waits);
+    else
+        rc = state_add_doc(s, &u->ev->doc, waits, u->err);
     if (rc) return rc;
-    s->docs.doc = s->n_docs - 1;
-    s->docs.top = 0;
+    size_t n = update_part_lines(s, i, &first);
+    s->docs.doc = i;
+    s->docs.top = first - 1;
     if (waits) {
         char lines[SAY_BYTES];
-        const struct open_doc *d = &s->doc[s->n_docs - 1];
-        state_notice(s, false, "[%zu] %s, %s lines, goes with the next question", s->n_docs,
-                     d->d.name, say_count(lines, d->n_lines));
+        state_notice(s, false, "[%zu] %s, %s line%s, goes with the next question", i + 1,
+                     s->doc[i].d.name, say_count(lines, n), n == 1 ? "" : "s");
     }
     return 0;
 }

@@ -83,11 +83,41 @@ static void test_actions__continue_that_cannot_begin_changes_nothing(void **stat
     stage_close(&st);
 }
 
+/* Lines 3 to 4 of 5: what goes with the question, and the numbers in the pane. */
+static void test_actions__part_of_a_file_keeps_its_lines(void **state) {
+    static const char text[] = "one\ntwo\nthree\nfour\nfive\n";
+    struct stage st;
+    stage_open(&st, 120, 24);
+    for (int again = 0; again < 2; again++) { /* the second one is another part of the same */
+        struct event ev = {.kind = EV_DOC, .flag = true};
+        ev.doc = (struct doc_text){.id = 4,
+                                   .name = ox_strdup(again ? "log:3-4" : "log:1-1", "name", NULL),
+                                   .text = ox_strdup(text, "text", NULL),
+                                   .n_bytes = strlen(text),
+                                   .from = again ? 8 : 0,
+                                   .to = again ? 19 : 4};
+        assert_int_equal(cite_index_new(ev.doc.text, ev.doc.n_bytes, &ev.doc.index, NULL), 0);
+        stage_event(&st, ev);
+    }
+    stage_draw(&st);
+    assert_int_equal(st.s.n_docs, 1);
+    assert_true(stage_has(&st, "[1] log:3-4, 2 lines, goes with"));
+    assert_true(stage_has(&st, "    3   three"));
+    stage_keys(&st, "'what' Enter");
+    const struct chat_node *q = chat_find(&st.s.chat, stage_effect(&st, FX_ASK)->id);
+    assert_int_equal(q->n_docs, 1);
+    assert_int_equal(q->docs[0].from, 8);
+    assert_int_equal(q->docs[0].to, 19);
+    assert_string_equal(q->docs[0].name, "log:3-4");
+    stage_close(&st);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_actions__continue_is_the_same_message),
         cmocka_unit_test(test_actions__continue_replaces_half_a_character),
         cmocka_unit_test(test_actions__continue_that_cannot_begin_changes_nothing),
+        cmocka_unit_test(test_actions__part_of_a_file_keeps_its_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

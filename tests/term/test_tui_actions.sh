@@ -34,4 +34,24 @@ wait_gone '[interrupted]'
 wait_for 'and 59.' 20
 keys C-d
 wait_for 'LEFT 0'
+
+# a part of a file: its lines keep the numbers of the file, in marks and in the pane
+for i in $(seq 1 40); do echo "This is the sentence number $i of the harbour log."; done > "$DIR/part.txt"
+script 'rule quote => It says "the sentence number 32 of the harbour log".\n'
+start 110 24 -m "$DIR/script" -f "$DIR/part.txt:30-35"
+wait_for 'part.txt:30-35'
+wait_for '   30   This is the sentence number 30'
+type_ 'quote'; keys Enter
+wait_for '[1: 32]'
+type_ "/file $DIR/part.txt:2-3"; keys Enter
+wait_for '[1] part.txt:2-3, 2 lines'
+wait_for '    2   This is the sentence number 2 '
+type_ 'say it'; keys Enter
+wait_for 'part.txt:2-3, 1'
+keys C-d
+wait_for 'LEFT 0'
+start 110 24 -m "$DIR/script" -c
+wait_for '[1: 32]'
+keys C-d
+wait_for 'LEFT 0'
 echo ok

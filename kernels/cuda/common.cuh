@@ -10,9 +10,11 @@
 
 #define DEV static __device__ __forceinline__
 
-/* Dependent launch (sm_90). The contract of every kernel here: nothing that the kernel before it
- * writes is touched before pdl_wait(), and pdl_next() comes after pdl_wait(). What runs before the
- * wait may therefore read everything that is older than the kernel before. docs/KERNELS.md 3.1. */
+/* Dependent launch (sm_90). The contract of every kernel here: before pdl_wait() it touches nothing
+ * but weights, constants and what the step before left (a step begins with a kernel that waits for
+ * all work). pdl_next() lets the blocks of the next kernel in as soon as there is room, whether it
+ * stands before or after the wait; before it, in kernels that leave most of the device idle.
+ * docs/KERNELS.md 3.1. */
 DEV void pdl_wait() {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
     asm volatile("griddepcontrol.wait;" ::: "memory");

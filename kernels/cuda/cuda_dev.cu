@@ -9,7 +9,7 @@
 
 /* Raise by one whenever a result of any kernel may change in one bit: stored states of the old
  * arithmetic are then computed again instead of mixed with new ones. */
-enum { CUDA_REVISION = 2 };
+enum { CUDA_REVISION = 3 };
 enum { CHUNK_TOKENS = 4096, SMALL_CHUNK_TOKENS = 2048 };
 static const size_t SMALL_CARD = (size_t)36 << 30, SMALL_SCRATCH = (size_t)32 << 20;
 /* Prefill scratch of a 4096-token chunk of the 7B, upload buffers and cuBLASLt's workspace. */

@@ -14,8 +14,9 @@
  *          order, so that T does not matter; conv state keeps the raw bf16 projections
  * refuses  Dk over 128, more than 8 taps
  * measured docs/PERF.md
- * The convolution state of q and k is shared by several blocks: the last of them to have read
- * it writes it (a counter a key head, no waiting). */
+ * State, taps and the convolution's inputs are read before the wait for the kernel before. The
+ * convolution state of q and k is shared by several blocks: the last of them to have read it
+ * writes it (a counter a key head, no waiting). */
 #include "kernels/cuda/cuda_dev.cuh"
 #include "kernels/cuda/gdn.cuh"
 
@@ -30,27 +31,44 @@ struct step_args {
     unsigned *ticket; /* [Hk] */
 };
 
-/* Raw input of channel c (of q|k|v) at token t; t < 0: from the convolution state. */
+/* The last inputs of one channel, oldest first, and its taps. */
+template <int TAPS> struct window {
+    float x[TAPS], tap[TAPS];
+    __device__ void load(const step_args &a, int c) {
+        int64_t channels = 2 * a.Hk * a.Dk + a.Hv * a.Dv;
+#pragma unroll
+        for (int j = 0; j < TAPS; j++) {
+            x[j] = j < a.W - 1 ? from_bf16(a.conv[j * channels + c]) : 0.0f;
+            tap[j] = j < a.W ? a.taps[(int64_t)c * a.W + j] : 0.0f;
+        }
+    }
+    __device__ float next(float in, int W) { /* convolution and SiLU; the oldest input leaves */
+        float z = 0.0f;
+#pragma unroll
+        for (int j = 0; j < TAPS; j++) {
+            if (j == W - 1) x[j] = in;
+            if (j < W) z = fmaf(tap[j], x[j], z);
+        }
+#pragma unroll
+        for (int j = 0; j < TAPS - 1; j++)
+            x[j] = x[j + 1];
+        return silu(z);
+    }
+    __device__ void store(const step_args &a, int c) const {
+        int64_t channels = 2 * a.Hk * a.Dk + a.Hv * a.Dv;
+#pragma unroll
+        for (int j = 0; j < TAPS - 1; j++)
+            if (j < a.W - 1) a.conv[j * channels + c] = to_bf16(x[j]);
+    }
+};
+
+/* Raw input of channel c (of q|k|v) at token t. */
 DEV float raw_at(const step_args &a, int t, int c) {
     int Kd = a.Hk * a.Dk, Vd = a.Hv * a.Dv;
-    if (t < 0) return from_bf16(a.conv[(int64_t)(a.W - 1 + t) * (2 * Kd + Vd) + c]);
-    if (c < Kd) return from_bf16(a.q[(int64_t)t * Kd + c]);
-    if (c < 2 * Kd) return from_bf16(a.k[(int64_t)t * Kd + c - Kd]);
-    return from_bf16(a.v[(int64_t)t * Vd + c - 2 * Kd]);
-}
-
-DEV float conv_at(const step_args &a, int t, int c) {
-    float z = 0.0f;
-    for (int j = 0; j < a.W; j++)
-        z = fmaf(a.taps[(int64_t)c * a.W + j], raw_at(a, t - (a.W - 1) + j, c), z);
-    return silu(z);
-}
-
-/* The last W-1 raw inputs of one channel; counting up, row r reads row r + T. */
-DEV void shift_at(const step_args &a, int c) {
-    int64_t channels = 2 * a.Hk * a.Dk + a.Hv * a.Dv;
-    for (int r = 0; r < a.W - 1; r++)
-        a.conv[r * channels + c] = to_bf16(raw_at(a, a.T - (a.W - 1) + r, c));
+    const uint16_t *p = c < Kd       ? a.q + (int64_t)t * Kd + c
+                        : c < 2 * Kd ? a.k + (int64_t)t * Kd + c - Kd
+                                     : a.v + (int64_t)t * Vd + c - 2 * Kd;
+    return from_bf16(*p);
 }
 
 template <int NV>
@@ -63,35 +81,50 @@ DEV gdn_row<NV> normed(const float *x, int lane8, int Dk, float eps, float scale
     return r;
 }
 
-template <int NV>
-static __global__ void __launch_bounds__(GDN_THREADS, 2)
+template <int NV, int TAPS>
+static __global__ void __launch_bounds__(GDN_THREADS, 3)
     gdn_step_k(const __grid_constant__ step_args a) {
+    enum { CHANNELS = (2 * 32 * NV + GDN_ROWS + GDN_THREADS - 1) / GDN_THREADS }; /* of a thread */
     __shared__ __align__(16) float xs[2][2 * GDN_MAX_DK + GDN_ROWS];
     __shared__ bool is_last;
     const int h = (int)blockIdx.y, hk = h / (a.Hv / a.Hk), dv0 = (int)blockIdx.x * GDN_ROWS;
     const int row = threadIdx.x / GDN_LANES, lane8 = threadIdx.x % GDN_LANES, Kd = a.Hk * a.Dk;
     const bool is_row = dv0 + row < a.Dv;
-    float *S_row = a.state + ((int64_t)h * a.Dv + dv0 + (is_row ? row : 0)) * a.Dk;
-    gdn_row<NV> S =
-        gdn_load<NV>(S_row, lane8, a.Dk); /* written by the token before: older than one kernel */
-    pdl_wait();
-    pdl_next();
-    const bool is_done = a.step->done != 0;
-
     const int n_rows = a.Dv - dv0 < GDN_ROWS ? a.Dv - dv0 : GDN_ROWS, n = 2 * a.Dk + n_rows;
+    pdl_next();
+    /* What the step before left, and constants: nothing of this step writes them. */
+    float *S_row = a.state + ((int64_t)h * a.Dv + dv0 + (is_row ? row : 0)) * a.Dk;
+    gdn_row<NV> S = gdn_load<NV>(S_row, lane8, a.Dk);
+    window<TAPS> win[CHANNELS];
+    int channel[CHANNELS], place[CHANNELS];
+#pragma unroll
+    for (int j = 0; j < CHANNELS; j++) {
+        int i = threadIdx.x + j * GDN_THREADS;
+        bool is_q = i < a.Dk, is_k = !is_q && i < 2 * a.Dk;
+        channel[j] = is_q   ? hk * a.Dk + i
+                     : is_k ? Kd + hk * a.Dk + i - a.Dk
+                            : 2 * Kd + h * a.Dv + dv0 + i - 2 * a.Dk;
+        place[j] = is_q ? i : is_k ? GDN_MAX_DK + i - a.Dk : 2 * GDN_MAX_DK + i - 2 * a.Dk;
+        if (i >= n) channel[j] = -1;
+        if (i < n) win[j].load(a, channel[j]);
+    }
+    const float a_log = a.a_log[h], dt_bias = a.dt_bias[h];
+    pdl_wait();
+    const bool is_done = a.step->done != 0;
     for (int t = 0; t < a.T; t++) {
         float *x = xs[t & 1];
-        for (int i = threadIdx.x; i < n; i += GDN_THREADS) {
-            int c = i < a.Dk       ? hk * a.Dk + i
-                    : i < 2 * a.Dk ? Kd + hk * a.Dk + i - a.Dk
-                                   : 2 * Kd + h * a.Dv + dv0 + i - 2 * a.Dk;
-            x[i < a.Dk       ? i
-              : i < 2 * a.Dk ? GDN_MAX_DK + i - a.Dk
-                             : 2 * GDN_MAX_DK + i - 2 * a.Dk] = conv_at(a, t, c);
-        }
-        float decay = gdn_decay(a.a[t * a.Hv + h], a.a_log[h], a.dt_bias[h]);
-        float beta = gdn_beta(a.b[t * a.Hv + h], a.beta_max);
+        float za = a.a[t * a.Hv + h], zb = a.b[t * a.Hv + h];
+#pragma unroll
+        for (int j = 0; j < CHANNELS; j++)
+            if (channel[j] >= 0) x[place[j]] = win[j].next(raw_at(a, t, channel[j]), a.W);
+        float decay = gdn_decay(za, a_log, dt_bias);
+        float beta = gdn_beta(zb, a.beta_max);
         __syncthreads();
+        if (t == 0 && threadIdx.x == 0) { /* this block has read the convolution state */
+            unsigned sharers = gridDim.x * (unsigned)(a.Hv / a.Hk);
+            is_last = atomicAdd(&a.ticket[hk], 1u) == sharers - 1;
+            if (is_last) a.ticket[hk] = 0;
+        }
         gdn_row<NV> q = normed<NV>(x, lane8, a.Dk, a.l2_eps, a.q_scale);
         gdn_row<NV> k = normed<NV>(x + GDN_MAX_DK, lane8, a.Dk, a.l2_eps, 1.0f);
         float y = gdn_token(S, q, k, x[2 * GDN_MAX_DK + (is_row ? row : 0)], decay, beta);
@@ -99,19 +132,19 @@ static __global__ void __launch_bounds__(GDN_THREADS, 2)
             a.out[(int64_t)t * a.Hv * a.Dv + h * a.Dv + dv0 + row] = to_bf16(y);
     }
     if (is_row && !is_done) gdn_store(S_row, S, lane8, a.Dk);
+    __syncthreads();
+    /* v channels are this block's own, q and k belong to all blocks of a key head. */
+#pragma unroll
+    for (int j = 0; j < CHANNELS; j++)
+        if (channel[j] >= 0 && !is_done && (channel[j] >= 2 * Kd || is_last))
+            win[j].store(a, channel[j]);
+}
 
-    /* Convolution state: v channels are this block's own, q and k belong to all blocks of a key
-     * head. */
-    __syncthreads();
-    unsigned sharers = gridDim.x * (unsigned)(a.Hv / a.Hk);
-    if (threadIdx.x == 0) is_last = atomicAdd(&a.ticket[hk], 1u) == sharers - 1;
-    for (int i = threadIdx.x; i < n_rows && !is_done; i += GDN_THREADS)
-        shift_at(a, 2 * Kd + h * a.Dv + dv0 + i);
-    __syncthreads();
-    if (!is_last) return;
-    for (int i = threadIdx.x; i < 2 * a.Dk && !is_done; i += GDN_THREADS)
-        shift_at(a, i < a.Dk ? hk * a.Dk + i : Kd + hk * a.Dk + i - a.Dk);
-    if (threadIdx.x == 0) a.ticket[hk] = 0;
+template <int TAPS> static void (*pick_step(int Dk))(const step_args) {
+    return Dk <= 32   ? gdn_step_k<1, TAPS>
+           : Dk <= 64 ? gdn_step_k<2, TAPS>
+           : Dk <= 96 ? gdn_step_k<3, TAPS>
+                      : gdn_step_k<4, TAPS>;
 }
 
 int gdn_step_run(kn_dev *dev, const struct kn_gdn *g, ox_err *err) {
@@ -140,9 +173,6 @@ int gdn_step_run(kn_dev *dev, const struct kn_gdn *g, ox_err *err) {
     a.ticket = dev->tickets + 64;
     struct cu_grid grid = {dim3((unsigned)((a.Dv + GDN_ROWS - 1) / GDN_ROWS), (unsigned)a.Hv),
                            GDN_THREADS, 0, true};
-    void (*k)(const step_args) = a.Dk <= 32   ? gdn_step_k<1>
-                                 : a.Dk <= 64 ? gdn_step_k<2>
-                                 : a.Dk <= 96 ? gdn_step_k<3>
-                                              : gdn_step_k<4>;
+    void (*k)(const step_args) = a.W <= 4 ? pick_step<4>(a.Dk) : pick_step<MAX_TAPS>(a.Dk);
     return cu_launch(dev, "gdn_step_k", k, grid, err, a);
 }

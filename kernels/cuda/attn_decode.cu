@@ -46,20 +46,29 @@ static __device__ void rope(float *z, int n_heads, int Dh, int64_t pos, float th
     }
 }
 
-/* 1 / rms of a bf16 row of n elements; the same order of sums wherever it is asked. Whole block. */
-static __device__ float row_rms(const uint16_t *x, int n, float eps, float *red) {
+/* Sum of squares of a bf16 row of n elements, this thread's part; the same order wherever it is
+ * asked. Two loads of 16 bytes before the first use. */
+static __device__ float row_squares(const uint16_t *x, int n) {
     float ss = 0.0f;
     for (int i = threadIdx.x; n % 8 && i < n; i += AD_THREADS) /* rows that are not aligned */
         ss = fmaf(from_bf16(x[i]), from_bf16(x[i]), ss);
-    for (int c = threadIdx.x; n % 8 == 0 && c < n / 8; c += AD_THREADS) {
-        uint4 w = ((const uint4 *)x)[c];
-        float f[8] = {bf16_lo(w.x), bf16_hi(w.x), bf16_lo(w.y), bf16_hi(w.y),
-                      bf16_lo(w.z), bf16_hi(w.z), bf16_lo(w.w), bf16_hi(w.w)};
+    for (int c = threadIdx.x; n % 8 == 0 && c < n / 8; c += 2 * AD_THREADS) {
+        uint4 w[2] = {((const uint4 *)x)[c], make_uint4(0, 0, 0, 0)};
+        if (c + AD_THREADS < n / 8) w[1] = ((const uint4 *)x)[c + AD_THREADS];
 #pragma unroll
-        for (int i = 0; i < 8; i++)
-            ss = fmaf(f[i], f[i], ss);
+        for (int j = 0; j < 2; j++) {
+            float f[8] = {bf16_lo(w[j].x), bf16_hi(w[j].x), bf16_lo(w[j].y), bf16_hi(w[j].y),
+                          bf16_lo(w[j].z), bf16_hi(w[j].z), bf16_lo(w[j].w), bf16_hi(w[j].w)};
+#pragma unroll
+            for (int i = 0; i < 8; i++)
+                ss = fmaf(f[i], f[i], ss);
+        }
     }
-    return rsqrtf(block_sum(ss, red) / (float)n + eps);
+    return ss;
+}
+/* 1 / rms from it. Whole block. */
+static __device__ float row_rms(float squares, int n, float eps, float *red) {
+    return rsqrtf(block_sum(squares, red) / (float)n + eps);
 }
 
 /* One head's row into its block. A warp. */
@@ -100,7 +109,8 @@ static __global__ void __launch_bounds__(AD_THREADS)
     float *q = z, *k = q + nq, *v = k + nk;
     const uint16_t *xq = a.q + (int64_t)t * nq, *xk = a.k + (int64_t)t * nk,
                    *xv = a.v + (int64_t)t * nk;
-    float rq = row_rms(xq, nq, a.eps, red[0]), rk = row_rms(xk, nk, a.eps, red[1]);
+    float sq = row_squares(xq, nq), sk = row_squares(xk, nk);
+    float rq = row_rms(sq, nq, a.eps, red[0]), rk = row_rms(sk, nk, a.eps, red[1]);
     for (int i = threadIdx.x; i < nq; i += AD_THREADS)
         q[i] = a.q_norm[i] * (from_bf16(xq[i]) * rq);
     for (int i = threadIdx.x; i < nk; i += AD_THREADS) {
@@ -179,11 +189,12 @@ static __device__ void fuse_append(const append_args &a, float *qs, int head, in
     const int Dh = a.l.Dh;
     const int64_t pos = a.step->n_cached;
     float *ks = qs + NQ * Dh, *vs = ks + Dh;
-    float rq = row_rms(a.q, a.H * Dh, a.eps, red[0]);
+    float sq = row_squares(a.q, a.H * Dh), sk = has_last ? row_squares(a.k, a.Hkv * Dh) : 0.0f;
+    float rq = row_rms(sq, a.H * Dh, a.eps, red[0]);
     for (int i = threadIdx.x; i < NQ * Dh; i += AD_THREADS)
         qs[i] = a.q_norm[q_head * Dh + i] * (from_bf16(a.q[q_head * Dh + i]) * rq);
     if (has_last) {
-        float rk = row_rms(a.k, a.Hkv * Dh, a.eps, red[1]);
+        float rk = row_rms(sk, a.Hkv * Dh, a.eps, red[1]);
         for (int i = threadIdx.x; i < Dh; i += AD_THREADS) {
             ks[i] = a.k_norm[head * Dh + i] * (from_bf16(a.k[head * Dh + i]) * rk);
             vs[i] = from_bf16(a.v[head * Dh + i]);
@@ -214,7 +225,7 @@ DEV void load_row(kv8<KV> &to, const decode_args &a, int64_t pos, int head, int 
 template <int LANES, int NQ, int KV, bool ANY>
 static __global__ void __launch_bounds__(AD_THREADS, KV == KN_F32 ? 1 : 2)
     attn_decode_k(const __grid_constant__ decode_args a) {
-    constexpr int GROUPS = AD_THREADS / LANES, UNIT = GROUPS * AD_TOKENS;
+    constexpr int GROUPS = AD_THREADS / LANES, UNIT = GROUPS * AD_TOKENS, AHEAD = 8;
     extern __shared__ __align__(16) float sm[]; /* [GROUPS][NQ][Dh + 2] */
     __shared__ bool is_last;
     const int lane = threadIdx.x % LANES, group = threadIdx.x / LANES, Dh = a.l.Dh, c = 8 * lane;
@@ -222,15 +233,24 @@ static __global__ void __launch_bounds__(AD_THREADS, KV == KN_F32 ? 1 : 2)
               set = (int)blockIdx.y % a.sets;
     const int t = (int)blockIdx.z, q_head = head * (a.H / a.Hkv) + set * NQ;
     const bool is_on = c < Dh;
-    pdl_wait();
     pdl_next();
+    if (a.is_fused) { /* constants */
+        for (int i = threadIdx.x * 32; i < NQ * Dh; i += AD_THREADS * 32)
+            prefetch_l2(a.in.q_norm + q_head * Dh + i);
+        for (int i = threadIdx.x * 32; i < Dh; i += AD_THREADS * 32)
+            prefetch_l2(a.in.k_norm + head * Dh + i);
+    }
+    pdl_wait();
     const bool is_done = a.step->done != 0;
     const int64_t n = a.step->n_cached + t + 1, units = (n + UNIT - 1) / UNIT;
     const int64_t from = units * split / a.splits, to = units * (split + 1) / a.splits;
+    if (from == to) return; /* fewer units than blocks: each has one or none */
+    const int n_parts = (int)(units < a.splits ? units : a.splits);
+    const int my_part = (int)(units < a.splits ? from : split);
 
     const float *qs = a.q + ((int64_t)t * a.H + q_head) * Dh;
     if (a.is_fused) {
-        fuse_append<NQ>(a.in, sm, head, q_head, from < to && to == units);
+        fuse_append<NQ>(a.in, sm, head, q_head, to == units);
         qs = sm;
     }
     float q[NQ][8], o[NQ][8], m[NQ], l[NQ];
@@ -320,10 +340,12 @@ static __global__ void __launch_bounds__(AD_THREADS, KV == KN_F32 ? 1 : 2)
     }
     __syncthreads();
     const int64_t cell = (int64_t)t * gridDim.y + blockIdx.y;
-    float *part = a.part + (cell * a.splits + split) * NQ * ld;
+    float *part = a.part + (cell * a.splits + my_part) * NQ * ld;
+    uint16_t *out = a.out + ((int64_t)t * a.H + q_head) * Dh;
     for (int i = threadIdx.x; i < NQ * Dh; i += AD_THREADS) {
         int k = i / Dh, d = i % Dh;
         float mm = -INFINITY, ll = 0.0f, oo = 0.0f;
+#pragma unroll 8
         for (int g = 0; g < GROUPS; g++) {
             const float *p = sm + (g * NQ + k) * ld;
             float w0, w1;
@@ -331,15 +353,20 @@ static __global__ void __launch_bounds__(AD_THREADS, KV == KN_F32 ? 1 : 2)
             ll = ll * w0 + p[Dh + 1] * w1;
             oo = oo * w0 + p[d] * w1;
         }
+        if (n_parts == 1) {
+            if (!is_done) out[i] = to_bf16(oo / ll);
+            continue;
+        }
         part[k * ld + d] = oo;
         if (d == 0) {
             part[k * ld + Dh] = mm;
             part[k * ld + Dh + 1] = ll;
         }
     }
+    if (n_parts == 1) return;
     __threadfence();
     __syncthreads();
-    if (threadIdx.x == 0) is_last = atomicAdd(&a.ticket[cell], 1u) == (unsigned)a.splits - 1;
+    if (threadIdx.x == 0) is_last = atomicAdd(&a.ticket[cell], 1u) == (unsigned)n_parts - 1;
     __syncthreads();
     if (!is_last) return;
     __threadfence();
@@ -347,14 +374,25 @@ static __global__ void __launch_bounds__(AD_THREADS, KV == KN_F32 ? 1 : 2)
     for (int i = threadIdx.x; i < NQ * Dh && !is_done; i += AD_THREADS) {
         int k = i / Dh, d = i % Dh;
         float mm = -INFINITY, ll = 0.0f, oo = 0.0f;
-        for (int s = 0; s < a.splits; s++) {
-            const float *p = all + (s * NQ + k) * ld;
-            float w0, w1;
-            merge_scale(mm, __ldcg(p + Dh), &w0, &w1, &mm);
-            ll = ll * w0 + __ldcg(p + Dh + 1) * w1;
-            oo = oo * w0 + __ldcg(p + d) * w1;
+        for (int s0 = 0; s0 < n_parts; s0 += AHEAD) { /* loads first: they wait together */
+            float pm[AHEAD], pl[AHEAD], po[AHEAD];
+#pragma unroll
+            for (int j = 0; j < AHEAD; j++) {
+                const float *p = all + ((s0 + j < n_parts ? s0 + j : s0) * NQ + k) * ld;
+                pm[j] = __ldcg(p + Dh);
+                pl[j] = __ldcg(p + Dh + 1);
+                po[j] = __ldcg(p + d);
+            }
+#pragma unroll
+            for (int j = 0; j < AHEAD; j++) {
+                if (s0 + j >= n_parts) break;
+                float w0, w1;
+                merge_scale(mm, pm[j], &w0, &w1, &mm);
+                ll = ll * w0 + pl[j] * w1;
+                oo = oo * w0 + po[j] * w1;
+            }
         }
-        a.out[((int64_t)t * a.H + q_head + k) * Dh + d] = to_bf16(oo / ll);
+        out[i] = to_bf16(oo / ll);
     }
     if (threadIdx.x == 0) a.ticket[cell] = 0;
 }

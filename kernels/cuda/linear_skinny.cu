@@ -149,6 +149,7 @@ static __device__ void norm_heads(const struct sk_args &a, int t, uint16_t *xhat
 #pragma unroll
             for (int j = 0; j < PAIRS; j++) {
                 int i = lane + 32 * j;
+                if (32 * j >= n / 2) break;
                 float lo = w[j].x * (bf16_lo(x[k][j]) * r), hi = w[j].y * (bf16_hi(x[k][j]) * r);
                 if (a.gate) {
                     lo *= silu(bf16_lo(g[k][j]));
@@ -446,6 +447,10 @@ static __device__ void run_block(const struct sk_args &a, const struct wt_block 
     m.is_extra = is_extra;
     const sk_smem at = sk_layout(a.ld_x, a.T, a.D, a.add != NULL, a.main.format);
     prefetch<FMT, SC>(a, b, m);
+    for (int i = threadIdx.x * 32; a.norm && i < a.norm_cols; i += SK_THREADS * 32)
+        prefetch_l2(a.norm + i);
+    for (int i = threadIdx.x * 32; a.add && i < a.D; i += SK_THREADS * 32)
+        prefetch_l2(a.add_norm + i);
     if (threadIdx.x == 0) {
         for (int i = 0; i < SK_TILES; i++) {
             bar_init(&tr.full[i], SK_WARPS);

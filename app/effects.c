@@ -8,6 +8,7 @@
 #include "app/kept.h"
 #include "app/named_prompt.h"
 #include "app/open.h"
+#include "app/states_words.h"
 #include "app/store/docs.h"
 #include "app/store/search.h"
 #include "app/ui/theme.h"
@@ -475,15 +476,31 @@ static int set_model(struct effects *fx, const struct effect *e, ox_err *err) {
     }
     if (fx->answer.job)
         return ox_err_set(err, OX_EBUSY, "an answer is being written; Esc stops it first");
-    struct work job = {
-        .kind = WORK_LOAD, .id = ++fx->next_job, .text = ox_strdup(e->text, "model", err)};
-    struct event ev = {.kind = EV_LOADING, .text = e->text};
-    if (!job.text) return OX_ENOMEM;
+    fx->model_before = fx->conf->model;
+    fx->is_changing = true;
+    int rc = conf_set(fx->conf, "model", e->text, "/model", err);
+    return rc ? rc : effects_load(fx, err);
+}
+
+int effects_load(struct effects *fx, ox_err *err) {
+    const char *model = fx->conf->model;
+    struct work job = {.kind = WORK_LOAD, .id = ++fx->next_job};
+    struct event ev = {.kind = EV_LOADING, .text = model ? model : "oxbow-mini"};
+    if (model) job.text = ox_strdup(model, "model", err);
+    if (model && !job.text) return OX_ENOMEM;
     fx->info = NULL;
     fx->load_job = job.id;
     fx->load_err = (ox_err){0};
     effects_event(fx, &ev);
     return worker_send(fx->w, &job, err);
+}
+
+static int say_states(struct effects *fx, ox_err *err) {
+    struct buf words = {0};
+    int rc = states_words_of(fx->conf, &words, err);
+    if (!rc) effects_notice(fx, false, "%s", buf_str(&words));
+    buf_deinit(&words);
+    return rc;
 }
 
 static int use_prompt(struct effects *fx, const char *name, ox_err *err) {
@@ -562,6 +579,7 @@ static int run(struct effects *fx, const struct effect *e, ox_err *err) {
     case FX_PASTE_DOC: return add_paste(fx, e, err);
     case FX_SYSTEM: return set_system(fx, e, err);
     case FX_SET: return set_value(fx, e->text, err);
+    case FX_STATES: return say_states(fx, err);
     case FX_MODEL: return set_model(fx, e, err);
     case FX_PROMPT: return use_prompt(fx, e->text, err);
     }
@@ -625,11 +643,7 @@ int effects_start_engine(struct effects *fx, ox_err *err) {
     struct worker_opts opts = open_options(c, fx->st ? store_uid(fx->st) : NULL, log_path);
     int rc = worker_start(&opts, &fx->w, err);
     if (rc) return rc;
-    struct work load = {.kind = WORK_LOAD, .id = ++fx->next_job};
-    struct event ev = {.kind = EV_LOADING, .text = c->model ? c->model : "oxbow-mini"};
-    fx->load_job = load.id;
-    effects_event(fx, &ev);
-    return worker_send(fx->w, &load, err);
+    return effects_load(fx, err);
 }
 
 bool effects_idle(struct effects *fx) {

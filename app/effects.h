@@ -84,7 +84,10 @@ struct effects {
     struct effect waiting; /* FX_ASK before the model was loaded */
     bool is_locked;        /* the session is ours to write */
     uint64_t load_job;
-    ox_err load_err; /* code 0: loading, or loaded */
+    const char *model_before; /* while another one is loaded; borrowed */
+    bool is_changing;
+    struct ox_key vocab; /* of the ids in use */
+    ox_err load_err;     /* code 0: loading, or loaded */
 };
 
 double effects_clock(void); /* seconds; starts as the time of day, then only grows */
@@ -104,6 +107,7 @@ int effects_start_engine(struct effects *fx, ox_err *err); /* loading goes on in
 void effects_close(struct effects *fx);
 
 /* ---- between the files ---- */
+int effects_load(struct effects *fx, ox_err *err); /* the model of the configuration */
 int effects_list(struct effects *fx, ox_err *err); /* from its start; the rest when idle */
 int effects_preview(struct effects *fx, int64_t chat, ox_err *err);
 int effects_search(struct effects *fx, const char *words, ox_err *err); /* when idle */

@@ -447,6 +447,11 @@ static void take_loaded(struct effects *fx) {
                                   .vocab = i->vocab};
     ox_err e = {0};
     if (fx->st && store_model_use(fx->st, &m, &e)) effects_not_saved(fx, &e);
+    ev.flag = fx->is_changing && (fx->vocab.hi != i->vocab.hi || fx->vocab.lo != i->vocab.lo);
+    for (size_t d = 0; d < fx->n_docs && ev.flag; d++)
+        fx->doc[d].tok.n = 0;
+    fx->vocab = i->vocab;
+    fx->is_changing = false;
     effects_event(fx, &ev);
     count_docs(fx);
     if (fx->s->screen == SCREEN_SESSIONS) effects_list(fx, NULL); /* which states are of use */
@@ -461,6 +466,12 @@ static void take_loaded(struct effects *fx) {
 /* The questions of this run cannot be answered; everything else works. */
 static void take_load_failure(struct effects *fx, const ox_err *e) {
     struct event ev = {.kind = EV_LOADING, .text = ""};
+    if (fx->is_changing) { /* the one before is loaded again */
+        fx->is_changing = false;
+        fx->conf->model = fx->model_before;
+        effects_fail(fx, e);
+        if (effects_load(fx, NULL) == 0) return;
+    }
     fx->load_err = *e;
     effects_event(fx, &ev);
     effects_notice(fx, true, "no model: %s", e->what);

@@ -32,6 +32,43 @@ int talk_ready(struct talk *t, ox_err *err) {
     return rc;
 }
 
+static int load(struct talk *t, const char *model, ox_err *err) {
+    struct work job = {.kind = WORK_LOAD};
+    struct news last = {0};
+    if (model) job.text = ox_strdup(model, "model", err);
+    if (model && !job.text) return OX_ENOMEM;
+    int rc = turn_run(t->w, &job, NULL, &last, err);
+    news_deinit(&last);
+    t->info = worker_info(t->w);
+    return rc;
+}
+
+/* Answers and documents have no ids of the new vocabulary but those that the database kept. */
+static void forget_ids(struct talk *t) {
+    for (size_t i = 0; i < t->chat.n; i++) {
+        ox_free(t->chat.node[i].tok);
+        t->chat.node[i].tok = NULL;
+        t->chat.node[i].n_tok = 0;
+    }
+    for (size_t i = 0; i < t->n_docs; i++)
+        t->doc[i].tok.n = 0;
+}
+
+int talk_model(struct talk *t, const char *name, ox_err *err) {
+    const char *before = t->conf->model;
+    struct ox_key vocab = t->info->vocab;
+    int rc = conf_set(t->conf, "model", name, "/model", err);
+    if (!rc) rc = load(t, t->conf->model, err);
+    if (rc) {
+        t->conf->model = before;
+        if (!t->info) load(t, before, NULL);
+        return rc;
+    }
+    if (vocab.hi != t->info->vocab.hi || vocab.lo != t->info->vocab.lo) forget_ids(t);
+    save_model(t);
+    return talk_ready(t, err);
+}
+
 static void doc_deinit(struct talk_doc *d) {
     buf_deinit(&d->name);
     buf_deinit(&d->path);

@@ -3,6 +3,7 @@
 #include "app/cli/stored.h"
 #include "app/core/say.h"
 #include "app/core/text.h"
+#include "app/states_words.h"
 #include "app/store/states.h"
 
 #include <stdlib.h>
@@ -10,13 +11,10 @@
 
 static int add_usage(states *s, struct buf *b, ox_err *err) {
     struct states_usage u = {0};
-    char quota[SAY_BYTES], used[SAY_BYTES], saved[SAY_BYTES];
+    char used[SAY_BYTES];
     int rc = states_usage(s, &u, err);
-    if (!rc)
-        rc = buf_printf(b, err, "%s quota, %s used, %llu records, %llu reuses saved %s\n",
-                        say_bytes(quota, u.quota_bytes), say_bytes(used, u.bytes),
-                        (unsigned long long)u.n_records, (unsigned long long)u.n_uses,
-                        say_time(saved, (double)u.saved_us / 1e6));
+    if (!rc) rc = states_words(&u, b, err);
+    if (!rc) rc = buf_putc(b, '\n', err);
     if (!rc && u.full_by_pins) {
         ox_err_set(err, OX_EFAIL, "cache full: pinned records hold %s",
                    say_bytes(used, u.pinned_bytes));

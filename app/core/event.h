@@ -31,11 +31,11 @@ enum event_kind {
     EV_HISTORY,  /* text: one earlier line, oldest first */
     EV_SAVED,    /* id, id2: message `id` has the number id2 from now on; chat_id and uid if new */
     EV_DOC,      /* doc: a document, or another part of it, was read; text and index handed over. No
-                    text: document `id`, which      is here, goes with the next question again */
+                    text: document `id`, which is here, goes with the next question again */
     EV_COUNTED,  /* id: document, number: its tokens */
     EV_CONTEXT,  /* context: what fills the prompt that goes out; handed over */
     EV_LOADING,  /* text: name of the model; "": it could not be loaded */
-    EV_LOADED,   /* model */
+    EV_LOADED,   /* model; flag: its ids are others than before */
     EV_PROGRESS, /* plan, number: tokens done, number2: tokens of the prompt; of a work in parts:
                     id: which step, id2: of how many, number3: cost of those behind it in tokens */
     EV_TEXT,     /* text, n: of the answer being written; number: tokens in it. flag: an answer goes
@@ -139,6 +139,7 @@ enum effect_kind {
     FX_PASTE_DOC, /* text: a paste that becomes a document */
     FX_SYSTEM,    /* text */
     FX_SET,       /* text: "KEY VALUE" */
+    FX_STATES,    /* says what is kept */
     FX_MODEL,     /* text */
     FX_PROMPT     /* text: name; wants EV_EDITED */
 };

@@ -58,3 +58,12 @@ char *say_time(char out[SAY_BYTES], double seconds) {
     }
     return out;
 }
+
+char *say_price(char out[SAY_PRICE_BYTES], uint64_t n_tokens, double seconds) {
+    char n[SAY_BYTES], time[SAY_BYTES];
+    int len = snprintf(out, SAY_PRICE_BYTES, "%s token%s must be read again",
+                       say_count(n, n_tokens), n_tokens == 1 ? "" : "s");
+    if (seconds > 0)
+        snprintf(out + len, SAY_PRICE_BYTES - (size_t)len, ", about %s", say_time(time, seconds));
+    return out;
+}

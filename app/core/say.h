@@ -7,12 +7,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SAY_BYTES = 32 };
+enum { SAY_BYTES = 32, SAY_PRICE_BYTES = 96 };
 
 char *say_count(char out[SAY_BYTES], uint64_t n); /* 81,204 */
 char *say_short(char out[SAY_BYTES], uint64_t n); /* 0.2k 41.2k 1.3M; below 100 as it is */
 char *say_limit(char out[SAY_BYTES], uint64_t n); /* of a context: 64k for 65,536, else as it is */
 char *say_bytes(char out[SAY_BYTES], uint64_t n); /* 812 B, 3.1 KiB, 812 MiB */
 char *say_time(char out[SAY_BYTES], double seconds); /* 0.4 s, 19 s, 2 min 10 s, 1 h 12 min */
+
+/* "41,233 tokens must be read again, about 21 s"; without seconds if they are not known (0). */
+char *say_price(char out[SAY_PRICE_BYTES], uint64_t n_tokens, double seconds);
 
 #endif

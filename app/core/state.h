@@ -148,7 +148,8 @@ struct app_state {
         int64_t id;
         char words[160];
         enum effect_kind then;
-    } ask; /* OVERLAY_ASK: y does it */
+        char text[512]; /* of the effect */
+    } ask;              /* OVERLAY_ASK: y does it */
     struct {
         size_t n, over; /* over: tokens that are too many */
         enum choice {

@@ -138,6 +138,34 @@ static int set_cites(struct update *u, const char *rest) {
     return 0;
 }
 
+/* Seconds a token took to read in the last answer that read some; 0: not known. */
+static double read_seconds(const struct app_state *s) {
+    for (size_t i = s->sheet.n; i-- > 0;) {
+        const struct chat_ledger *l = &s->sheet.path[i]->ledger;
+        size_t n = l->n_in > l->n_reused ? l->n_in - l->n_reused : 0;
+        if (n >= 16 && l->prefill_s > l->load_s) return (l->prefill_s - l->load_s) / (double)n;
+    }
+    return 0;
+}
+
+/* Another model reads everything again: the price comes first. */
+static int change_model(struct update *u, const char *name) {
+    struct app_state *s = u->s;
+    char price[SAY_PRICE_BYTES];
+    if (!name || s->n_used == 0) return update_fx(u, FX_MODEL, 0, 0, name);
+    if (state_is_busy(s)) {
+        state_notice(s, false, "Esc stops the answer first");
+        return 0;
+    }
+    s->overlay = OVERLAY_ASK;
+    s->ask.then = FX_MODEL;
+    s->ask.id = 0;
+    snprintf(s->ask.text, sizeof s->ask.text, "%s", name);
+    say_price(price, s->n_used, (double)s->n_used * read_seconds(s));
+    snprintf(s->ask.words, sizeof s->ask.words, "%s.  y yes   any other key no", price);
+    return 0;
+}
+
 static int run_command(struct update *u, const struct command *c, const char *rest) {
     struct app_state *s = u->s;
     const char *text = rest[0] ? rest : NULL;
@@ -173,7 +201,7 @@ static int run_command(struct update *u, const struct command *c, const char *re
     case CMD_SUMMARIZE: return update_summarize(u, number_of(rest));
     case CMD_COMPACT: return update_compact(u);
     case CMD_SYSTEM: return update_fx(u, FX_SYSTEM, 0, 0, text);
-    case CMD_MODEL: return update_fx(u, FX_MODEL, 0, 0, text);
+    case CMD_MODEL: return change_model(u, text);
     case CMD_SET:
     case CMD_THINK: {
         struct buf pair = {0};
@@ -184,14 +212,11 @@ static int run_command(struct update *u, const struct command *c, const char *re
     }
     case CMD_PROMPT: return update_fx(u, FX_PROMPT, 0, 0, rest);
     case CMD_CONTEXT: s->docs.is_open = s->docs.show_map = true; return 0;
-    case CMD_TOKENS:
-    case CMD_STATES: {
-        char used[SAY_BYTES], limit[SAY_BYTES], bytes[SAY_BYTES];
-        if (c->id == CMD_STATES)
-            state_notice(s, false, "saved states: %s", say_bytes(bytes, s->states_bytes));
-        else
-            state_notice(s, false, "%s of %s tokens are used", say_count(used, s->n_used),
-                         say_count(limit, s->model.limit));
+    case CMD_STATES: return update_fx(u, FX_STATES, 0, 0, NULL);
+    case CMD_TOKENS: {
+        char used[SAY_BYTES], limit[SAY_BYTES];
+        state_notice(s, false, "%s of %s tokens are used", say_count(used, s->n_used),
+                     say_count(limit, s->model.limit));
         return 0;
     }
     case CMD_STATS: say_stats(u); return 0;
@@ -328,7 +353,8 @@ static int answer_question(struct update *u, uint32_t key) {
     struct app_state *s = u->s;
     s->overlay = OVERLAY_NONE;
     if (key != 'y' && key != 'Y') return 0;
-    return update_fx(u, s->ask.then, s->ask.id, 0, NULL);
+    const char *text = s->ask.then == FX_MODEL ? s->ask.text : NULL;
+    return update_fx(u, s->ask.then, s->ask.id, 0, text);
 }
 
 static int handle_key(struct update *u) {
@@ -368,6 +394,18 @@ static void expire(struct app_state *s) {
         s->dirty = true;
     }
     if (state_is_busy(s)) s->dirty = true; /* times on screen move */
+}
+
+/* Of another vocabulary: answers go into prompts as text from now on. */
+static void forget_ids(struct app_state *s) {
+    for (size_t i = 0; i < s->chat.n; i++)
+        if (s->chat.node[i].n_tok > 0) {
+            ox_free(s->chat.node[i].tok);
+            s->chat.node[i].tok = NULL;
+            s->chat.node[i].n_tok = 0;
+        }
+    for (size_t i = 0; i < s->n_docs; i++)
+        s->doc[i].d.n_tokens = 0;
 }
 
 int update(struct app_state *s, struct event *ev, struct effect_list *fx, ox_err *err) {
@@ -410,6 +448,7 @@ int update(struct app_state *s, struct event *ev, struct effect_list *fx, ox_err
     case EV_LOADED:
         s->model = ev->model;
         s->is_loaded = true;
+        if (ev->flag) forget_ids(s);
         break;
     case EV_NOTICE: state_notice(s, ev->flag, "%s", ev->text); break;
     case EV_USAGE:

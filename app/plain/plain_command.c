@@ -6,7 +6,9 @@
 #include "app/core/say.h"
 #include "app/core/text.h"
 #include "app/kept.h"
+#include "app/named_prompt.h"
 #include "app/signals.h"
+#include "app/states_words.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -315,16 +317,75 @@ static int do_stats(struct plain *p, const char *arg, ox_err *err) {
     return 0;
 }
 
+static const char *waiting_doc(const struct talk *t) {
+    for (size_t i = 0; i < t->n_docs; i++)
+        if (t->doc[i].is_waiting) return buf_str(&t->doc[i].name);
+    return NULL;
+}
+
+/* Only a person at a terminal is asked; whoever writes lines into a pipe has decided. */
+static bool agrees(struct plain *p) {
+    struct buf answer = {0};
+    enum line_got got = LINE_END;
+    bool yes = !p->edits || (line_read(p->line, "go on? [y/N] ", &answer, &got, NULL) == 0 &&
+                             got == LINE_TEXT && (answer.p[0] == 'y' || answer.p[0] == 'Y'));
+    buf_deinit(&answer);
+    return yes;
+}
+
 static int do_model(struct plain *p, const char *arg, ox_err *err) {
     const struct ox_info *i = p->talk.info;
-    char a[SAY_BYTES], b[SAY_BYTES];
-    if (*arg) {
-        ox_err_set(err, OX_EUSAGE, "the plain mode keeps its model");
-        return ox_err_fix(err, "leave, and start again with -m %.100s", arg);
+    const struct chat_ledger *l = &p->talk.ledger;
+    char a[SAY_BYTES], b[SAY_BYTES], price[SAY_PRICE_BYTES];
+    size_t used = talk_used(&p->talk), n = l->n_in > l->n_reused ? l->n_in - l->n_reused : 0;
+    bool known = n >= 16 && l->prefill_s > l->load_s;
+    if (*arg && used) {
+        double each = known ? (l->prefill_s - l->load_s) / (double)n : 0;
+        plain_note(p, "%s", say_price(price, used, (double)used * each));
+        if (!agrees(p)) return 0;
     }
+    int rc = *arg ? talk_model(&p->talk, arg, err) : 0;
+    if (rc) return rc;
+    i = p->talk.info;
     plain_note(p, "%s on %s, %s tokens of context, %s of weights", i->name, i->backend,
                say_count(a, i->max_tokens), say_bytes(b, i->weight_bytes));
     return 0;
+}
+
+static int do_states(struct plain *p, const char *arg, ox_err *err) {
+    struct buf words = {0};
+    (void)arg;
+    int rc = states_words_of(p->conf, &words, err);
+    if (!rc) plain_note(p, "%s", buf_str(&words));
+    buf_deinit(&words);
+    return rc;
+}
+
+static int do_theme(struct plain *p, const char *arg, ox_err *err) {
+    (void)p, (void)arg;
+    ox_err_set(err, OX_EUSAGE, "plain lines have no theme: their colours are the terminal's");
+    return ox_err_fix(err, "the full screen has four; oxbow without --plain opens it");
+}
+
+/* Words behind the name fill it; with a document that waits, its name is {{file}}. One line that
+ * can be edited becomes the next one typed, as in the full screen; a longer one is sent. */
+static int do_prompt(struct plain *p, const char *arg, ox_err *err) {
+    size_t n = strcspn(arg, " ");
+    const char *rest = arg[n] ? arg + n + 1 : "";
+    char *form = NULL, *name = ox_memdup(arg, n, "name of a prompt", err);
+    struct buf text = {0};
+    const struct named_prompt_given given = {.text = *rest ? rest : NULL,
+                                             .file = waiting_doc(&p->talk)};
+    int rc = name ? named_prompt_load(p->conf, name, &form, err) : OX_ENOMEM;
+    if (!rc) rc = named_prompt_fill(&text, form, &given, err);
+    if (!rc && p->edits && !memchr(text.p, '\n', text.n))
+        line_prefill(p->line, buf_str(&text));
+    else if (!rc)
+        rc = plain_ask(p, buf_str(&text), text.n, err);
+    buf_deinit(&text);
+    ox_free(form);
+    ox_free(name);
+    return rc;
 }
 
 /* OSC 52: the terminal puts it on the clipboard, over ssh too. Only because the person asked. */
@@ -390,6 +451,9 @@ static const struct {
     {CMD_TOKENS, do_tokens},
     {CMD_STATS, do_stats},
     {CMD_MODEL, do_model},
+    {CMD_STATES, do_states},
+    {CMD_PROMPT, do_prompt},
+    {CMD_THEME, do_theme},
     {CMD_COPY, do_copy},
 };
 enum { N_TABLE = sizeof table / sizeof table[0] };

@@ -112,11 +112,29 @@ static void test_actions__part_of_a_file_keeps_its_lines(void **state) {
     stage_close(&st);
 }
 
+static void test_actions__model_names_its_price(void **state) {
+    struct stage st;
+    open_chat(&st, CHAT_DONE, "Two lights failed.");
+    chat_find(&st.s.chat, 2)->ledger.prefill_s = 2; /* 20 of 40 tokens were read */
+    type_command(&st, "/model big");
+    assert_true(stage_has(&st, "45 tokens must be read again, about 4.5 s"));
+    assert_null(stage_effect(&st, FX_MODEL));
+    stage_keys(&st, "n");
+    assert_null(stage_effect(&st, FX_MODEL));
+    type_command(&st, "/model big");
+    stage_keys(&st, "y");
+    assert_string_equal(stage_effect(&st, FX_MODEL)->text, "big");
+    stage_event(&st, (struct event){.kind = EV_LOADED, .flag = true});
+    assert_int_equal(chat_find(&st.s.chat, 2)->n_tok, 0); /* ids of another vocabulary */
+    stage_close(&st);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_actions__continue_is_the_same_message),
         cmocka_unit_test(test_actions__continue_replaces_half_a_character),
         cmocka_unit_test(test_actions__continue_that_cannot_begin_changes_nothing),
+        cmocka_unit_test(test_actions__model_names_its_price),
         cmocka_unit_test(test_actions__part_of_a_file_keeps_its_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -38,7 +38,10 @@ err_has "system prompt: be brief" "/system"; err_has "/new, then /system" "/syst
 chat '/set temperature 0.7\n/set temperature hot\n/set colour red\n/think maybe\n/tokens four\n/copy\n/model\n/theme dark\n'
 err_has "temperature is 0.7" "/set"; err_has '"hot" is not a number' "/set wrong"; err_has 'does not know "colour"' "/set unknown"
 err_has "not on or off" "/think maybe"; err_has "4 tokens" "/tokens"; err_has "scripted on cpu-fake" "/model"
-err_has "not part of the plain mode" "/theme"
+err_has "plain lines have no theme" "/theme"
+chat '/states\nhello\n/model nowhere\n/model script\nagain\n/model\n/prompt translate\n/prompt translate Guten Tag\n/prompt nothing\n/promt x\n'
+err_has "GiB quota" "/states"; err_has " tokens must be read again" "/model says the price"; err_has "not a model folder" "/model that is not there"
+out_has "You said: again" "/model"; out_has "Guten Tag" "/prompt"; err_has "nothing" "/prompt of no name"; err_has "did you mean /prompt?" "/promt"
 chat 'a lamp\n/title Lamps\n/sessions\n/search lamp\n/export out.md\n/fork 1\n/new\n/resume Lamps\n'
 err_has 'this session is "Lamps"' "/title"; err_has "1 turn" "/sessions"; err_has "[lamp]" "/search"; err_has "a new session" "/fork"
 grep -q "## You" out.md || fail "/export"

@@ -192,7 +192,10 @@ static int change_session(struct effects *fx, const struct effect *e, ox_err *er
         rc = store_chat_get(fx->st, e->id, &row, err);
         if (!rc) rc = store_chat_fork(fx->st, e->id, e->id2 ? e->id2 : row.leaf, NULL, &made, err);
         if (!rc) rc = open_session(fx, made, err);
-        if (!rc) effects_notice(fx, false, "a fork of %.4s; the other one is as it was", row.uid);
+        char words[64];
+        snprintf(words, sizeof words, "a fork of %.4s; the other one is as it was", row.uid);
+        if (!rc) effects_notice(fx, false, "%s", words);
+        if (!rc) effects_price(fx, &(struct effect){.id2 = fx->s->chat.leaf, .text = words});
         return rc;
     }
     case FX_DELETE:
@@ -557,6 +560,8 @@ static int run(struct effects *fx, const struct effect *e, ox_err *err) {
     case FX_CONTINUE:
     case FX_COMPACT: effects_ask(fx, e); return 0;
     case FX_SUMMARIZE: effects_summarize(fx, e); return 0;
+    case FX_AGREE: effects_agree(fx); return 0;
+    case FX_PRICE: effects_price(fx, e); return 0;
     case FX_STOP: effects_stop(fx); return 0;
     case FX_DRAFT: effects_draft(fx, e->text, e->n, (size_t)e->id); return 0;
     case FX_HISTORY:

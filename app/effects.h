@@ -29,11 +29,13 @@ struct fx_answer {     /* the answer that is being made */
     int64_t id;        /* of the message */
     uint64_t plan_job; /* counts the prompt before anything is saved or sent; 0: none */
     int64_t question;
-    bool is_aside;  /* the prompt is not the path to the question */
-    int64_t source; /* but the path to this answer, and a task of ours; 0: something else */
+    bool is_aside;         /* the prompt is not the path to the question */
+    int64_t source;        /* but the path to this answer, and a task of ours; 0: something else */
     bool goes_on, reopens; /* an answer that was there; reopens: not opened again yet */
     struct chat_ledger before;
     size_t n_before; /* its tokens */
+    bool asks;       /* the price is on the screen, prompt waits for a yes */
+    struct prompt prompt;
     struct ox_sampling how;
     struct thought split;
     struct buf text, thought; /* not in the database yet */
@@ -81,6 +83,10 @@ struct effects {
         struct ox_sampling how;
         double retry_at;
     } unsaved;
+    struct {
+        uint64_t job;    /* PLAN that finds it; 0: none */
+        char words[128]; /* it is told behind these */
+    } price;
     struct effect waiting; /* FX_ASK before the model was loaded */
     bool is_locked;        /* the session is ours to write */
     uint64_t load_job;
@@ -107,6 +113,14 @@ int effects_start_engine(struct effects *fx, ox_err *err); /* loading goes on in
 void effects_close(struct effects *fx);
 
 /* ---- between the files ---- */
+/* Messages of the path to `leaf`; prompt_deinit in every case. */
+int effects_prompt(struct effects *fx, int64_t leaf, struct prompt *p, ox_err *err);
+void effects_price(struct effects *fx, const struct effect *e);
+void effects_take_price(struct effects *fx, const struct news *n);
+/* A planned answer beside another one: tells what is read again, or, if that is long, asks and
+ * keeps the prompt until FX_AGREE or FX_STOP. */
+bool effects_asks_first(struct effects *fx, struct news *n);
+void effects_agree(struct effects *fx);
 int effects_load(struct effects *fx, ox_err *err); /* the model of the configuration */
 int effects_list(struct effects *fx, ox_err *err); /* from its start; the rest when idle */
 int effects_preview(struct effects *fx, int64_t chat, ox_err *err);

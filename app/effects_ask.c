@@ -56,7 +56,7 @@ static int add_answer(struct effects *fx, struct prompt *p, const struct chat_no
     return rc;
 }
 
-static int build_prompt(struct effects *fx, int64_t leaf, struct prompt *p, ox_err *err) {
+int effects_prompt(struct effects *fx, int64_t leaf, struct prompt *p, ox_err *err) {
     struct chat_node **path = NULL;
     size_t n = 0;
     int rc = chat_path(&fx->s->chat, leaf, &path, &n, err);
@@ -239,6 +239,7 @@ static void drop_answer(struct effects *fx) {
     buf_deinit(&fx->answer.text);
     buf_deinit(&fx->answer.thought);
     ox_free(fx->answer.tok.v);
+    prompt_deinit(&fx->answer.prompt);
     fx->answer = (struct fx_answer){0};
 }
 
@@ -330,8 +331,16 @@ static void take_planned(struct effects *fx, struct news *n) {
     ox_err e = {0};
     if (budget_check(&b, &e))
         fail_answer(fx, &e, b.wanted - budget_free(&b));
-    else
+    else if (!effects_asks_first(fx, n))
         send_planned(fx, &n->prompt);
+}
+
+void effects_agree(struct effects *fx) {
+    struct prompt prompt = fx->answer.prompt;
+    if (!fx->answer.asks) return;
+    fx->answer.prompt = (struct prompt){0};
+    fx->answer.asks = false;
+    send_planned(fx, &prompt);
 }
 
 /* The answer is written on from its end, with the seed it was begun with. */
@@ -355,7 +364,7 @@ static int send_continue(struct effects *fx, int64_t id, ox_err *err) {
     job.how = a->how;
     job.max_new_tokens = max_new(fx) ? max_new(fx) : fx->info->default_reply_tokens;
     snprintf(job.chat_uid, sizeof job.chat_uid, "%s", fx->s->uid);
-    int rc = build_prompt(fx, id, &job.prompt, err);
+    int rc = effects_prompt(fx, id, &job.prompt, err);
     if (!rc) return worker_send(fx->w, &job, err);
     work_deinit(&job);
     return rc;
@@ -392,7 +401,7 @@ void effects_ask(struct effects *fx, const struct effect *e) {
     if (e->text) a->how.seed = strtoull(e->text, NULL, 10);
     struct work job = {.kind = WORK_PLAN, .id = ++fx->next_job, .reply = reply_of(fx)};
     a->plan_job = job.id;
-    int rc = build_prompt(fx, e->id, &job.prompt, &failed);
+    int rc = effects_prompt(fx, e->id, &job.prompt, &failed);
     if (!rc && a->is_aside) rc = add_task(&job.prompt, "compact", &failed);
     if (rc)
         work_deinit(&job);
@@ -412,7 +421,7 @@ void effects_answer_failed(struct effects *fx, const ox_err *e) {
 }
 
 void effects_stop(struct effects *fx) {
-    if (fx->waiting.kind == FX_NONE) {
+    if (fx->waiting.kind == FX_NONE && !fx->answer.asks) {
         if (fx->w) worker_cancel(fx->w);
         return;
     }
@@ -607,6 +616,8 @@ static void take_one(struct effects *fx, struct news *n) {
             take_done(fx, n);
         else if (is_plan)
             take_planned(fx, n);
+        else if (fx->price.job != 0 && n->id == fx->price.job)
+            effects_take_price(fx, n);
         else
             take_counted(fx, n);
         break;

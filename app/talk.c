@@ -261,6 +261,24 @@ int talk_plan(struct talk *t, const char *question, size_t n, ox_err *err) {
     return budget_check(&b, err) ? explain_fit(t, &b, err) : 0;
 }
 
+int talk_price(struct talk *t, int64_t question, struct ox_plan *plan, ox_err *err) {
+    struct work job = {.kind = WORK_PLAN, .reply = OX_REPLY_NONE, .keep = t->conf->save};
+    struct news last = {0};
+    *plan = (struct ox_plan){0};
+    t->has_question = false;
+    t->parent = question ? question : t->chat.leaf;
+    int rc = build(t, &job.prompt, err);
+    job.n_upto = question && job.prompt.n ? job.prompt.n - 1 : job.prompt.n;
+    if (rc || !job.n_upto) {
+        work_deinit(&job);
+        return rc;
+    }
+    rc = turn_run(t->w, &job, NULL, &last, err);
+    *plan = last.plan;
+    news_deinit(&last);
+    return rc;
+}
+
 /* --- the answer --- */
 
 /* Adds the question, with a system message before the first one, and the open answer to the tree.

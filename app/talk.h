@@ -83,6 +83,9 @@ int talk_drop(struct talk *t, size_t i,
 /* question NULL: the leaf is a question that gets (another) answer. OX_EFIT says what is too long.
  */
 int talk_plan(struct talk *t, const char *question, size_t n, ox_err *err);
+/* What is read again before question `id` is asked anew (its documents stay), or, id 0, to go on
+ * behind the leaf. */
+int talk_price(struct talk *t, int64_t question, struct ox_plan *plan, ox_err *err);
 struct talk_watch {
     void *user;
     void (*progress)(void *user, const struct news *n);

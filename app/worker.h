@@ -30,6 +30,7 @@ struct work {
     char *text;  /* owned. LOAD: model folder or NULL; ENCODE: the text */
     size_t n_bytes;
     struct prompt prompt;   /* PLAN, ANSWER: owned */
+    size_t n_upto;          /* PLAN: of the first n_upto messages only; 0: all */
     size_t max_new_tokens;  /* 0: what the context leaves */
     struct ox_sampling how; /* reply_at is set by the worker */
     enum ox_reply reply;

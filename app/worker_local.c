@@ -156,13 +156,13 @@ static int make_plan(struct local *l, struct work *job, struct news *done, ox_er
     int rc = render(l, job, &r, err);
     struct ox_sync_opts opts = {
         .borders = r.borders, .n_borders = r.n_borders, .io = keep_io(l->keep, job)};
-    done->n_prompt = r.tok.n;
+    size_t n = job->n_upto && !rc ? r.ends[job->n_upto - 1] : r.tok.n;
+    done->n_prompt = n;
     /* A prompt that is too long still has a length worth saying. */
-    if (!rc && r.tok.n <= ox_engine_info(l->engine)->max_tokens)
-        rc = ox_session_plan(l->session, (struct ox_prefix){r.tok.v, r.tok.n}, &opts, &done->plan,
-                             err);
+    if (!rc && n <= ox_engine_info(l->engine)->max_tokens)
+        rc = ox_session_plan(l->session, (struct ox_prefix){r.tok.v, n}, &opts, &done->plan, err);
     else if (!rc)
-        done->plan.fresh = r.tok.n;
+        done->plan.fresh = n;
     if (!rc) {
         done->tok = r.tok;
         done->ends = r.ends;

@@ -12,7 +12,7 @@ const char *chat_refuses_more(const struct chat *c, const struct chat_node *last
     if (!last || last->role != OX_ROLE_ASSISTANT) return "there is no answer to go on with";
     if (last->end == CHAT_OPEN) return "the answer is being written";
     if (last->end == CHAT_DONE) return "the last answer is complete: ask for more in your words";
-    if (last->n_tok == 0 && last->n_bytes == 0)
+    if (last->n_tok == 0 && last->n_bytes == 0 && last->n_thought == 0)
         return "nothing of the answer is there yet; /regen writes it";
     for (size_t i = 0; i < c->n; i++)
         if (c->node[i].parent == last->id)
@@ -21,7 +21,7 @@ const char *chat_refuses_more(const struct chat *c, const struct chat_node *last
 }
 
 enum ox_reply chat_reopens_as(const struct chat_node *answer) {
-    bool thinks = answer->n_tok > 0 && (answer->n_thought > 0 || answer->n_bytes == 0);
+    bool thinks = answer->n_thought > 0 || (answer->n_bytes == 0 && answer->n_tok > 0);
     return thinks ? OX_REPLY_CONTINUE : OX_REPLY_CONTINUE_NO_THINK;
 }
 

@@ -43,6 +43,7 @@ enum event_kind {
     EV_DONE,     /* end, ledger: the answer is complete */
     EV_FAILED,   /* err: the answer failed, or (flag) an effect. number2: nothing was begun;
                     number: tokens that are too many */
+    EV_ASK,      /* text: what an answer costs; y is effect id, any other key FX_STOP */
     EV_NOTICE,   /* text: for the status line; flag: stays */
     EV_USAGE     /* number: memory of the program, number2/number3: bytes of states, quota */
 };
@@ -119,6 +120,9 @@ enum effect_kind {
     FX_COMPACT,   /* id: end of the branch that is summarised, id2: answer to be made */
     FX_SUMMARIZE, /* id: document, id2: answer to be made; in parts */
     FX_CONTINUE,  /* id2: the answer that goes on */
+    FX_AGREE,     /* the answer whose price was told (EV_ASK) */
+    FX_PRICE, /* text: is told with what is read again before question id is asked anew; id 0: to
+               * go on behind message id2 */
     FX_STOP,
     FX_DRAFT,   /* text, id: cursor */
     FX_HISTORY, /* text: a line that was sent */

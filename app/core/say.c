@@ -67,3 +67,13 @@ char *say_price(char out[SAY_PRICE_BYTES], uint64_t n_tokens, double seconds) {
         snprintf(out + len, SAY_PRICE_BYTES - (size_t)len, ", about %s", say_time(time, seconds));
     return out;
 }
+
+char *say_restart(char out[SAY_PRICE_BYTES], uint64_t n_tokens, double seconds) {
+    char n[SAY_BYTES], time[SAY_BYTES];
+    if (n_tokens == 0)
+        snprintf(out, SAY_PRICE_BYTES, "nothing is read again");
+    else
+        snprintf(out, SAY_PRICE_BYTES, "restart %s token%s back, about %s", say_count(n, n_tokens),
+                 n_tokens == 1 ? "" : "s", say_time(time, seconds));
+    return out;
+}

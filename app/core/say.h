@@ -15,6 +15,8 @@ char *say_limit(char out[SAY_BYTES], uint64_t n); /* of a context: 64k for 65,53
 char *say_bytes(char out[SAY_BYTES], uint64_t n); /* 812 B, 3.1 KiB, 812 MiB */
 char *say_time(char out[SAY_BYTES], double seconds); /* 0.4 s, 19 s, 2 min 10 s, 1 h 12 min */
 
+/* "restart 312 tokens back, about 0.2 s", or that nothing is read again. */
+char *say_restart(char out[SAY_PRICE_BYTES], uint64_t n_tokens, double seconds);
 /* "41,233 tokens must be read again, about 21 s"; without seconds if they are not known (0). */
 char *say_price(char out[SAY_PRICE_BYTES], uint64_t n_tokens, double seconds);
 

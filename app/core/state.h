@@ -149,6 +149,7 @@ struct app_state {
         char words[160];
         enum effect_kind then;
         char text[512]; /* of the effect */
+        bool stops;     /* any other key is FX_STOP */
     } ask;              /* OVERLAY_ASK: y does it */
     struct {
         size_t n, over; /* over: tokens that are too many */

@@ -49,14 +49,34 @@ static size_t number_of(const char *rest) {
     return (size_t)strtoul(rest, NULL, 10);
 }
 
+/* Documents of a question that is taken back go with the next one. */
+static void wait_again(struct app_state *s, const struct chat_node *question) {
+    for (size_t k = 0; k < question->n_docs; k++)
+        for (size_t i = 0; i < s->n_docs; i++)
+            if (s->doc[i].d.id == question->docs[k].doc) s->doc[i].is_pending = true;
+}
+
 static int go_back(struct update *u, size_t turns) {
     struct app_state *s = u->s;
-    int64_t leaf = 0;
-    size_t seen = 0;
-    for (size_t i = s->sheet.n; i-- > 0 && seen < turns;)
-        if (s->sheet.path[i]->role == OX_ROLE_USER) seen++, leaf = s->sheet.path[i]->parent;
+    int64_t leaf = 0, question = 0;
+    size_t seen = 0, left = 0;
+    char words[64];
+    if (state_is_busy(s)) return update_show_leaf(u, s->chat.leaf); /* says why not */
+    for (size_t i = s->sheet.n; i-- > 0;) {
+        const struct chat_node *node = s->sheet.path[i];
+        if (node->role != OX_ROLE_USER) continue;
+        left++;
+        if (seen == turns) continue;
+        seen++;
+        leaf = node->parent;
+        question = node->id;
+        wait_again(s, node);
+    }
     if (seen == 0) return 0;
-    return update_show_leaf(u, leaf);
+    int rc = update_show_leaf(u, leaf);
+    snprintf(words, sizeof words, "back before turn %zu; the branch stays", left - seen + 1);
+    state_notice(s, false, "%s", words);
+    return rc ? rc : update_fx(u, FX_PRICE, question, 0, words);
 }
 
 static int edit_turn(struct update *u, size_t n) {
@@ -352,7 +372,9 @@ static bool handle_anywhere(struct update *u, enum request r, int *rc) {
 static int answer_question(struct update *u, uint32_t key) {
     struct app_state *s = u->s;
     s->overlay = OVERLAY_NONE;
-    if (key != 'y' && key != 'Y') return 0;
+    bool stops = s->ask.stops;
+    s->ask.stops = false;
+    if (key != 'y' && key != 'Y') return stops ? update_fx(u, FX_STOP, 0, 0, NULL) : 0;
     const char *text = s->ask.then == FX_MODEL ? s->ask.text : NULL;
     return update_fx(u, s->ask.then, s->ask.id, 0, text);
 }
@@ -449,6 +471,13 @@ int update(struct app_state *s, struct event *ev, struct effect_list *fx, ox_err
         s->model = ev->model;
         s->is_loaded = true;
         if (ev->flag) forget_ids(s);
+        break;
+    case EV_ASK:
+        s->overlay = OVERLAY_ASK;
+        s->ask.then = (enum effect_kind)ev->id;
+        s->ask.id = 0;
+        s->ask.stops = true;
+        snprintf(s->ask.words, sizeof s->ask.words, "%s.  y yes   any other key no", ev->text);
         break;
     case EV_NOTICE: state_notice(s, ev->flag, "%s", ev->text); break;
     case EV_USAGE:

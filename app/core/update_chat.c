@@ -364,7 +364,9 @@ static int edit_question(struct update *u) {
     if (!q) return 0;
     s->editing = q->id;
     s->focus = FOCUS_INPUT;
-    state_notice(s, false, "edits this question in a new branch; Esc leaves it as it was");
+    static const char words[] = "edits this question in a new branch";
+    state_notice(s, false, "%s; Esc leaves it as it was", words);
+    if (update_fx(u, FX_PRICE, q->id, 0, words)) return OX_ENOMEM;
     return edit_set(&s->input, q->text ? q->text : "", q->n_bytes, u->err);
 }
 

@@ -118,6 +118,28 @@ static bool is_told_to_leave(const struct talk *t) {
     return t->signo && t->signo != SIGINT;
 }
 
+/* Only a person at a terminal is asked; whoever writes lines into a pipe has decided. */
+bool plain_agrees(struct plain *p) {
+    struct buf answer = {0};
+    enum line_got got = LINE_END;
+    bool yes = !p->edits || (line_read(p->line, "go on? [y/N] ", &answer, &got, NULL) == 0 &&
+                             got == LINE_TEXT && (answer.p[0] == 'y' || answer.p[0] == 'Y'));
+    buf_deinit(&answer);
+    return yes;
+}
+
+/* Another answer beside the one there is: what it reads again is told, and asked for if it is long.
+ */
+static int tell_price(struct plain *p, ox_err *err) {
+    static const double ask_s = 10;
+    const struct ox_plan *plan = &p->talk.plan;
+    size_t n = plan->fresh + plan->replay;
+    char price[SAY_PRICE_BYTES];
+    if (n) plain_note(p, "another answer; %s", say_restart(price, n, plan->time_s));
+    if (!n || plan->time_s < ask_s || plain_agrees(p)) return 0;
+    return ox_err_set(err, OX_ECANCELLED, "left as it is");
+}
+
 static int run_turn(struct plain *p, const char *question, size_t n, bool goes_on, ox_err *err) {
     struct talk *t = &p->talk;
     bool was_full = t->is_full;
@@ -130,6 +152,7 @@ static int run_turn(struct plain *p, const char *question, size_t n, bool goes_o
         if (t->doc[i].is_waiting) label = buf_str(&t->doc[i].name);
     progress_start(&p->bar, p->is_quiet, p->edits, label);
     if (!goes_on) rc = talk_plan(t, question, n, err);
+    if (!rc && !goes_on && !question) rc = tell_price(p, err);
     const struct talk_watch watch = {p, on_progress, NULL, on_text};
     p->out.last = 0;
     start_marks(p);

@@ -36,6 +36,7 @@ void plain_error(const struct plain *p, const ox_err *e);
 int plain_ask(struct plain *p, const char *question, size_t n,
               ox_err *err);                                        /* NULL: answer the leaf */
 int plain_continue(struct plain *p, const char *arg, ox_err *err); /* the last answer goes on */
+bool plain_agrees(struct plain *p); /* "go on? [y/N]"; true where nobody can be asked */
 void plain_added(const struct plain *p, size_t i); /* says what a new document costs */
 /* One slash command; its errors are printed, and only what ends the program is returned. */
 int plain_command(struct plain *p, const char *typed, ox_err *err);

@@ -75,13 +75,24 @@ static size_t count_turns(const struct talk *t) {
     return n;
 }
 
+/* ", restart 312 tokens back, about 0.2 s" before question `id` is asked anew. */
+static const char *price_of(struct plain *p, int64_t question, char out[SAY_PRICE_BYTES]) {
+    struct ox_plan plan;
+    if (talk_price(&p->talk, question, &plan, NULL)) return "the price is not known";
+    return say_restart(out, plan.fresh + plan.replay, plan.time_s);
+}
+
 static int do_undo(struct plain *p, const char *arg, ox_err *err) {
     size_t n, turns = count_turns(&p->talk);
     int rc = parse_count(arg, 1, &n, err);
     if (rc) return rc;
     if (n > turns) return ox_err_set(err, OX_EUSAGE, "this session has %zu turns", turns);
-    rc = go_before(p, chat_turn(&p->talk.chat, p->talk.chat.leaf, turns - n + 1), err);
-    if (!rc) plain_note(p, "back before turn %zu; the branch stays", turns - n + 1);
+    char price[SAY_PRICE_BYTES];
+    int64_t question = chat_turn(&p->talk.chat, p->talk.chat.leaf, turns - n + 1);
+    rc = go_before(p, question, err);
+    if (!rc)
+        plain_note(p, "back before turn %zu; the branch stays; %s", turns - n + 1,
+                   price_of(p, question, price));
     return rc;
 }
 
@@ -94,8 +105,10 @@ static int do_edit(struct plain *p, const char *arg, ox_err *err) {
     const struct chat_node *q = id ? chat_find(&t->chat, id) : NULL;
     if (!q) return ox_err_set(err, OX_EUSAGE, "this session has %zu turns", turns);
     char *text = ox_strdup(q->text, "a question", err);
+    char price[SAY_PRICE_BYTES];
     if (!text) return OX_ENOMEM;
     rc = go_before(p, id, err);
+    if (!rc) plain_note(p, "edits question %zu in a new branch; %s", n, price_of(p, id, price));
     if (!rc && p->edits && !strchr(text, '\n'))
         line_prefill(p->line, text);
     else if (!rc)
@@ -114,7 +127,7 @@ static int do_regen(struct plain *p, const char *arg, ox_err *err) {
     if (rc) return rc;
     t->chat.leaf = leaf->parent;
     rc = plain_ask(p, NULL, 0, err);
-    if (rc == OX_EFIT) t->chat.leaf = old;
+    if (rc == OX_EFIT || rc == OX_ECANCELLED) t->chat.leaf = old; /* it was refused */
     p->conf->seed = seed;
     return rc;
 }
@@ -323,16 +336,6 @@ static const char *waiting_doc(const struct talk *t) {
     return NULL;
 }
 
-/* Only a person at a terminal is asked; whoever writes lines into a pipe has decided. */
-static bool agrees(struct plain *p) {
-    struct buf answer = {0};
-    enum line_got got = LINE_END;
-    bool yes = !p->edits || (line_read(p->line, "go on? [y/N] ", &answer, &got, NULL) == 0 &&
-                             got == LINE_TEXT && (answer.p[0] == 'y' || answer.p[0] == 'Y'));
-    buf_deinit(&answer);
-    return yes;
-}
-
 static int do_model(struct plain *p, const char *arg, ox_err *err) {
     const struct ox_info *i = p->talk.info;
     const struct chat_ledger *l = &p->talk.ledger;
@@ -342,7 +345,7 @@ static int do_model(struct plain *p, const char *arg, ox_err *err) {
     if (*arg && used) {
         double each = known ? (l->prefill_s - l->load_s) / (double)n : 0;
         plain_note(p, "%s", say_price(price, used, (double)used * each));
-        if (!agrees(p)) return 0;
+        if (!plain_agrees(p)) return 0;
     }
     int rc = *arg ? talk_model(&p->talk, arg, err) : 0;
     if (rc) return rc;

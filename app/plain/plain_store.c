@@ -82,7 +82,12 @@ int plain_fork(struct plain *p, const char *arg, ox_err *err) {
     if (!rc) rc = store_chat_fork(t->st, t->id, at, row.title, &made, err);
     if (!rc) rc = talk_resume(t, made, 0, err);
     if (!rc) rc = talk_ready(t, err);
-    if (!rc) plain_note(p, "a new session, %.6s; the old one stays as it is", t->uid);
+    struct ox_plan plan = {0};
+    char price[SAY_PRICE_BYTES];
+    if (!rc) rc = talk_price(t, 0, &plan, err);
+    if (!rc)
+        plain_note(p, "a new session, %.6s; the old one stays as it is; %s", t->uid,
+                   say_restart(price, plan.fresh + plan.replay, plan.time_s));
     return rc;
 }
 

@@ -129,11 +129,57 @@ static void test_actions__model_names_its_price(void **state) {
     stage_close(&st);
 }
 
+static void test_actions__going_back_asks_for_the_price(void **state) {
+    struct stage st;
+    open_chat(&st, CHAT_DONE, "Two lights failed.");
+    type_command(&st, "/edit");
+    assert_int_equal(stage_effect(&st, FX_PRICE)->id, 1);
+    assert_string_equal(stage_effect(&st, FX_PRICE)->text, "edits this question in a new branch");
+    stage_keys(&st, "Esc");
+    effect_list_clear(&st.fx);
+    stage_harbour_doc(&st); /* document 1: read with the question */
+    struct chat_node *q = chat_find(&st.s.chat, 1);
+    q->docs = ox_alloc(1, sizeof *q->docs, "doc", NULL);
+    q->docs[0] = (struct chat_doc){.doc = st.s.doc[0].d.id, .to = 1000};
+    q->n_docs = 1;
+    type_command(&st, "/undo");
+    assert_int_equal(stage_effect(&st, FX_PRICE)->id, 1);
+    assert_true(stage_has(&st, "back before turn 1; the branch stays"));
+    assert_int_equal(st.s.chat.leaf, 0);
+    assert_true(st.s.doc[0].is_pending); /* it stands before the next question again */
+    stage_close(&st);
+}
+
+static void test_actions__long_reading_is_asked_for(void **state) {
+    static const struct {
+        const char *key;
+        enum effect_kind then;
+    } cases[] = {{"y", FX_AGREE}, {"n", FX_STOP}, {"Esc", FX_STOP}};
+    for (size_t i = 0; i < 3; i++) {
+        struct stage st;
+        open_chat(&st, CHAT_DONE, "Two lights failed.");
+        type_command(&st, "/regen");
+        effect_list_clear(&st.fx);
+        stage_event(&st, (struct event){.kind = EV_ASK,
+                                        .text = "restart 41,233 tokens back, about 21 s",
+                                        .id = FX_AGREE});
+        stage_draw(&st);
+        assert_true(stage_has(&st, "restart 41,233 tokens back, about 21 s.  y yes"));
+        stage_keys(&st, cases[i].key);
+        assert_int_equal(st.fx.n, 1);
+        assert_int_equal(st.fx.v[0].kind, cases[i].then);
+        assert_int_equal(st.s.overlay, OVERLAY_NONE);
+        stage_close(&st);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_actions__continue_is_the_same_message),
         cmocka_unit_test(test_actions__continue_replaces_half_a_character),
         cmocka_unit_test(test_actions__continue_that_cannot_begin_changes_nothing),
+        cmocka_unit_test(test_actions__going_back_asks_for_the_price),
+        cmocka_unit_test(test_actions__long_reading_is_asked_for),
         cmocka_unit_test(test_actions__model_names_its_price),
         cmocka_unit_test(test_actions__part_of_a_file_keeps_its_lines),
     };

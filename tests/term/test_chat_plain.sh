@@ -27,7 +27,7 @@ err_has "generated in" "/stats"; err_has "[1] log.txt" "/context"; err_has "with
 chat '/file log.txt\n/drop 1\n/drop 1\nq\n'
 err_has "document 1 is gone" "/drop"; err_has "there is no document 1" "/drop twice"; out_has "You said: q" "/drop"
 chat 'one\ntwo\n/undo\nthree\n/undo 5\n/regen 3\n/edit 1\n'
-err_has "back before turn 2" "/undo"; err_has "has 2 turns" "/undo out of range"; err_has "it was: one" "/edit"
+err_has "back before turn 2; the branch stays; restart" "/undo"; err_has "another answer; restart" "/regen"; err_has "edits question 1 in a new branch" "/edit"; err_has "has 2 turns" "/undo out of range"; err_has "it was: one" "/edit"
 chat '/continue\n/set max-new 4\nhello\n/continue\n/set max-new 99\n/continue\n/continue\n'
 out_is 'you> /continue\nyou> /set max-new 4\nyou> hello\noxbow> You \nyou> /continue\noxbow> said\nyou> /set max-new 99\nyou> /continue\noxbow> : hello\nyou> /continue\nyou> \n' "/continue goes on"
 err_has "no answer to go on with" "/continue without one"; err_has "stopped at the length limit" "/continue to the limit"; err_has "is complete" "/continue at the end"

@@ -43,7 +43,7 @@ void *ox_alloc64(size_t n, size_t size, const char *purpose, ox_err *err) {
         size_t bytes = (n * size + 63) & ~(size_t)63, align = 64;
         if (bytes == 0) bytes = 64;
         if (bytes >= LARGE_PAGE) align = LARGE_PAGE;
-        p = aligned_alloc(align, bytes);
+        if (posix_memalign(&p, align, bytes)) p = NULL; /* aligned_alloc wants whole multiples */
 #ifdef MADV_HUGEPAGE
         if (p && align == LARGE_PAGE)
             (void)madvise(p, bytes & ~(size_t)(LARGE_PAGE - 1), MADV_HUGEPAGE);

@@ -3,12 +3,14 @@
 
 #include <errno.h>
 #include <math.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #define AT(field) offsetof(struct config, field)
 enum { MAX_FILE_BYTES = 1 << 20 };
@@ -287,7 +289,11 @@ static const char *under(struct config *c, const char *dir, const char *name, ox
 
 static int find_places(struct config *c, char *const *env, ox_err *err) {
     const char *home = get_env(env, "HOME");
-    c->home = home && *home ? ox_arena_strdup(&c->mem, home, strlen(home), err) : "/tmp";
+    if (!home || !*home) { /* a bare environment, as some services have: never a shared folder */
+        const struct passwd *me = getpwuid(getuid());
+        home = me && me->pw_dir && *me->pw_dir ? me->pw_dir : "/";
+    }
+    c->home = ox_arena_strdup(&c->mem, home, strlen(home), err);
     if (!c->home) return OX_ENOMEM;
     c->config_dir = own_dir(c, env, "XDG_CONFIG_HOME", ".config", err);
     c->data_dir = own_dir(c, env, "XDG_DATA_HOME", ".local/share", err);

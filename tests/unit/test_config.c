@@ -34,6 +34,18 @@ static void write_file(const char *text) {
     fclose(f);
 }
 
+/* A service without HOME must not keep its conversations in a folder that everybody shares. */
+static void test_config__no_home(void **state) {
+    char *env[] = {env_file, NULL};
+    struct config c;
+    ox_err err = {0};
+    write_file("");
+    assert_int_equal(conf_load(env, &c, &err), 0);
+    assert_int_not_equal(strncmp(c.db, "/tmp/", 5), 0);
+    assert_non_null(strstr(c.db, "/.local/share/oxbow/oxbow.db"));
+    conf_deinit(&c);
+}
+
 static void test_config__order(void **state) {
     char *env[] = {env_home, env_file, "OXBOW_MODEL=/from/env", "TERM=dumb", NULL};
     struct config c;
@@ -143,6 +155,7 @@ static void test_config__memory_short(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_config__order),
+        cmocka_unit_test(test_config__no_home),
         cmocka_unit_test(test_config__home_in_a_path),
         cmocka_unit_test(test_config__wrong_lines),
         cmocka_unit_test(test_config__files_that_cannot_be_read),

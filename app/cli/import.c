@@ -20,6 +20,7 @@ static int read_file(const char *path, struct buf *out, ox_err *err) {
         return ox_err_fix(err, "check the name; - is stdin");
     }
     int rc = ingest_read(fd, -1, path, out, err);
+    if (rc == OX_EIO) ox_err_fix(err, "give a file of oxbow export; --from names other kinds");
     if (!is_stdin) close(fd);
     return rc;
 }

@@ -28,18 +28,23 @@ static int clean_title(struct buf *out, const char *title, ox_err *err) {
 static int check_title(const char *title, ox_err *err) {
     size_t n = strlen(title), at = 0;
     bool has_text = false;
-    while (at < n) {
+    const char *wrong = NULL;
+    while (!wrong && at < n) {
         int32_t cp;
         at += text_next(title + at, n - at, &cp);
-        if (cp < 0) return ox_err_set(err, OX_EUSAGE, "a title must be UTF-8 text");
-        if (text_is_control(cp))
-            return ox_err_set(err, OX_EUSAGE, "a title cannot hold control characters");
+        if (cp < 0)
+            wrong = "a title must be UTF-8 text";
+        else if (text_is_control(cp))
+            wrong = "a title cannot hold control characters";
         has_text = has_text || cp != ' ';
     }
-    if (!has_text) return ox_err_set(err, OX_EUSAGE, "an empty title");
-    if (n > TITLE_BYTES)
-        return ox_err_set(err, OX_EUSAGE, "a title of %zu bytes, at most %d", n, TITLE_BYTES);
-    return 0;
+    if (!wrong && !has_text) wrong = "an empty title";
+    if (!wrong && n <= TITLE_BYTES) return 0;
+    if (wrong)
+        ox_err_set(err, OX_EUSAGE, "%s", wrong);
+    else
+        ox_err_set(err, OX_EUSAGE, "a title of %zu bytes", n);
+    return ox_err_fix(err, "one line of text, at most %d bytes", TITLE_BYTES);
 }
 
 static const char *title_by_name(enum store_title_by by) {

@@ -143,8 +143,12 @@ int db_error(struct db *db, int sqlite_rc, const char *doing, ox_err *err) {
     }
     if ((sqlite_rc & 0xff) == SQLITE_IOERR || (sqlite_rc & 0xff) == SQLITE_CANTOPEN) {
         int sys = sqlite3_system_errno(db->sq);
-        return ox_err_set(err, OX_EIO, "%s: %s at %s", doing, sys ? strerror(sys) : "i/o error",
-                          path);
+        const char *why = sys ? strerror(sys) : "i/o error";
+        if (strcmp(doing, "open") == 0)
+            ox_err_set(err, OX_EIO, "cannot open the %s %s: %s", db->what, path, why);
+        else
+            ox_err_set(err, OX_EIO, "%s: %s at %s", doing, why, path);
+        return ox_err_fix(err, "check the folder and who may write there, or use --db FILE");
     }
     return ox_err_set(err, OX_EFAIL, "%s: %s (sqlite %d)", doing, sqlite3_errmsg(db->sq),
                       sqlite_rc);

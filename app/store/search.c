@@ -55,7 +55,10 @@ static int write_query(const struct store_search *how, struct buf *out, ox_err *
     }
     /* One letter would match everything, at the price of ranking it. */
     if (!rc && how->is_typed && last >= PREFIX_BYTES && out->n) rc = buf_puts(out, "*", err);
-    if (!rc && !out->n) rc = ox_err_set(err, OX_EUSAGE, "no word to search for");
+    if (!rc && !out->n) {
+        ox_err_set(err, OX_EUSAGE, "no word to search for");
+        rc = ox_err_fix(err, "letters or digits are found; signs alone are not");
+    }
     return rc;
 }
 

@@ -23,6 +23,11 @@ out_is 'You said: hello world\n' "flags before the verb, words joined"
 run "$fake" ask -- -n </dev/null
 out_is 'You said: -n\n' "-- ends flags"
 
+ask " "
+is_rc 2 "blanks are no prompt"
+ask -s @none.txt q
+is_rc 4 "-s @FILE of nothing"; err_has "read -s @FILE" "-s @FILE of nothing"
+
 # stdin: short is text before the argument, long is a document, alone it is the prompt
 printf 'typed\n' >"$tmp/in"; run "$fake" ask "and this" <"$tmp/in"
 out_is 'You said: typed\n\nand this\n' "short stdin"

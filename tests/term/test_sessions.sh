@@ -168,6 +168,14 @@ rm "$HOME/.config/oxbow/config"
 printf '' >in_the_way
 run env XDG_DATA_HOME="$tmp/in_the_way" "$fake" doctor </dev/null
 out_has "warn  data folder    a file stands in its place" "doctor names a folder that cannot be made"
+ox sessions --db "$tmp"
+is_rc 1 "a folder as database"; err_has "cannot open the history $tmp: Is a directory" "a folder as database"; err_has "fix:" "a folder as database"
+ox rename 1 ""
+is_rc 2 "an empty title"; err_has "fix:" "an empty title"
+ox search '*'
+is_rc 2 "no word"; err_has "fix:" "no word"
+ox import "$tmp"
+is_rc 1 "import of a folder"; err_has "fix:" "import of a folder"
 ox doctor extra
 is_rc 2 "doctor takes no words"; err_has "doctor takes no words" "doctor takes no words"; err_lacks "and no more" "doctor takes no words"
 ox doctor --backup copy.db

@@ -158,21 +158,28 @@ static int set_cites(struct update *u, const char *rest) {
     return 0;
 }
 
-/* Seconds a token took to read in the last answer that read some; 0: not known. */
-static double read_seconds(const struct app_state *s) {
-    for (size_t i = s->sheet.n; i-- > 0;) {
+/* Tokens of the path as of its last answer, and in *seconds what reading them again would take at
+ * the speed of the last answer that read some; 0: not known. */
+static size_t reading_again(const struct app_state *s, double *seconds) {
+    size_t used = 0;
+    *seconds = 0;
+    for (size_t i = s->sheet.n; i-- > 0 && *seconds <= 0;) {
         const struct chat_ledger *l = &s->sheet.path[i]->ledger;
         size_t n = l->n_in > l->n_reused ? l->n_in - l->n_reused : 0;
-        if (n >= 16 && l->prefill_s > l->load_s) return (l->prefill_s - l->load_s) / (double)n;
+        if (used == 0) used = l->n_in + l->n_out;
+        if (n >= 16 && l->prefill_s > l->load_s)
+            *seconds = (double)used * (l->prefill_s - l->load_s) / (double)n;
     }
-    return 0;
+    return used;
 }
 
 /* Another model reads everything again: the price comes first. */
 static int change_model(struct update *u, const char *name) {
     struct app_state *s = u->s;
     char price[SAY_PRICE_BYTES];
-    if (!name || s->n_used == 0) return update_fx(u, FX_MODEL, 0, 0, name);
+    double seconds;
+    size_t used = reading_again(s, &seconds);
+    if (!name || used == 0) return update_fx(u, FX_MODEL, 0, 0, name);
     if (state_is_busy(s)) {
         state_notice(s, false, "Esc stops the answer first");
         return 0;
@@ -181,7 +188,7 @@ static int change_model(struct update *u, const char *name) {
     s->ask.then = FX_MODEL;
     s->ask.id = 0;
     snprintf(s->ask.text, sizeof s->ask.text, "%s", name);
-    say_price(price, s->n_used, (double)s->n_used * read_seconds(s));
+    say_price(price, used, seconds);
     snprintf(s->ask.words, sizeof s->ask.words, "%s.  y yes   any other key no", price);
     return 0;
 }

@@ -352,6 +352,7 @@ static int send_continue(struct effects *fx, int64_t id, ox_err *err) {
                        .id = ++fx->next_job,
                        .reply = chat_reopens_as(node),
                        .reopens = true,
+                       .n_begun = node->ledger.n_in,
                        .keep = fx->conf->save,
                        .leaf = id,
                        .leaf_moment = 1,

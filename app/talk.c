@@ -486,6 +486,7 @@ int talk_continue(struct talk *t, const struct talk_watch *watch, ox_err *err) {
     if (rc) return rc;
     struct work job = new_job(t, chat_reopens_as(node));
     job.reopens = true;
+    job.n_begun = node->ledger.n_in;
     job.leaf = job.answer = node->id;
     job.leaf_moment = 1;
     if (node->ledger.seed) job.how.seed = node->ledger.seed; /* as if it had never stopped */

@@ -36,7 +36,8 @@ struct work {
     enum ox_reply reply;
     bool reopens; /* CONTINUE, and the last message is an answer that is written on: the first TEXT
                    * has all it had before, its state is wanted and kept */
-    bool keep;    /* false: no state is saved (--no-save) */
+    size_t n_begun; /* then: tokens of the prompt it was begun with, or nothing is done; 0: any */
+    bool keep;      /* false: no state is saved (--no-save) */
     char chat_uid[17];    /* tips, STORE.md section 2; "" without a store */
     int64_t leaf, answer; /* message whose state is wanted, message that is made; 0: none */
     int leaf_moment;      /* 1: the state after `leaf`, 0: before it (core/tip.h) */

@@ -269,12 +269,26 @@ static int know_tokens(struct local *l, struct work *job, ox_err *err) {
     return rc ? rc : copy ? 0 : OX_ENOMEM;
 }
 
+/* An answer goes on from what it was begun with: not a summary of another branch, not behind
+ * another system prompt. Ids of another vocabulary cannot be compared. */
+static int check_begin(const struct work *job, const struct rendered *r, bool has_ids,
+                       ox_err *err) {
+    if (!job->reopens || !job->n_begun || !has_ids) return 0;
+    size_t n = reply_start(job, r);
+    if (n == job->n_begun) return 0;
+    ox_err_set(err, OX_EUSAGE, "this answer was begun from another prompt: %zu tokens, now %zu",
+               job->n_begun, n);
+    return ox_err_fix(err, "/regen writes another one, or ask for more in your words");
+}
+
 static int answer(struct local *l, struct work *job, const struct worker_post *post,
                   struct news *done, ox_err *err) {
     struct rendered r = {0};
     struct ox_plan plan = {0};
+    bool has_ids = job->prompt.n && job->prompt.msg[job->prompt.n - 1].n_tok > 0;
     int rc = know_tokens(l, job, err);
     if (!rc) rc = render(l, job, &r, err);
+    if (!rc) rc = check_begin(job, &r, has_ids, err);
     size_t limit = ox_engine_info(l->engine)->max_tokens;
     if (!rc && r.tok.n >= limit)
         rc = ox_err_set(err, OX_EFIT, "the prompt has %zu tokens, the context holds %zu", r.tok.n,

@@ -69,17 +69,19 @@ static struct reply collect(worker *w) {
 
 /* before: what the answer has, or NULL for a new one. */
 static struct reply answer(worker *w, const struct reply *before, size_t max, float temperature) {
-    struct work job = {.kind = WORK_ANSWER,
-                       .id = 2,
-                       .reply = before ? OX_REPLY_CONTINUE_NO_THINK : OX_REPLY_NO_THINK,
-                       .reopens = before != NULL,
-                       .keep = true,
-                       .chat_uid = "fedcba9876543210",
-                       .answer = ANSWER,
-                       .leaf = before ? ANSWER : 0,
-                       .leaf_moment = 1,
-                       .max_new_tokens = max,
-                       .how = {temperature, 0.95f, 0, 1.1f, 0, 7, 0}};
+    struct work job = {
+        .kind = WORK_ANSWER,
+        .id = 2,
+        .reply = before ? OX_REPLY_CONTINUE_NO_THINK : OX_REPLY_NO_THINK,
+        .reopens = before != NULL,
+        .n_begun = before ? before->last.n_prompt + before->last.ledger.n_out - before->tok.n : 0,
+        .keep = true,
+        .chat_uid = "fedcba9876543210",
+        .answer = ANSWER,
+        .leaf = before ? ANSWER : 0,
+        .leaf_moment = 1,
+        .max_new_tokens = max,
+        .how = {temperature, 0.95f, 0, 1.1f, 0, 7, 0}};
     assert_int_equal(prompt_user(&job.prompt, words, strlen(words), NULL), 0);
     if (before)
         assert_int_equal(prompt_assistant(&job.prompt, buf_str(&before->text), before->text.n,

@@ -150,6 +150,15 @@ static void test_worker__continues_inside_a_character(void **state) {
     assert_string_equal(buf_str(&text), "caf\xC3\xA9 noir");
     assert_int_equal(tok.n, 10);
     assert_int_equal(n.ledger.n_out, 6);
+    news_deinit(&n);
+    job = (struct work){.kind = WORK_ANSWER, .id = 4, .reply = OX_REPLY_CONTINUE, .reopens = true};
+    job.n_begun = 3; /* it was begun behind something else */
+    prompt_user(&job.prompt, "q", 1, NULL);
+    prompt_assistant(&job.prompt, "caf", 3, had, 3, NULL);
+    assert_int_equal(worker_send(w, &job, NULL), 0);
+    collect(w, &text, &tok, &n);
+    assert_int_equal(n.kind, NEWS_FAILED);
+    assert_int_equal(n.err.code, OX_EUSAGE);
     buf_deinit(&text);
     ox_free(tok.v);
     news_deinit(&n);

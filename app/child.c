@@ -101,6 +101,74 @@ int child_capture(const char *const *argv, const struct child_limits *limits, in
     return rc ? ox_err_wrap(err, rc, argv[0]) : 0;
 }
 
+/* In the child. */
+static void become_fed(const char *const *argv, const char *const *env, int in) {
+    setpgid(0, 0);
+    int null = open("/dev/null", O_RDWR);
+    dup2(in, 0);
+    dup2(null, 1);
+    dup2(null, 2);
+    limit(RLIMIT_CORE, 0);
+    signal(SIGPIPE, SIG_DFL);
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    environ = (char **)(uintptr_t)env;
+    execvp(argv[0], (char *const *)(uintptr_t)argv);
+    _exit(NOT_FOUND);
+}
+
+/* All bytes, until `end`; false: the program does not take them. SIGPIPE is ignored meanwhile: a
+ * program that is not there closes the pipe. */
+static bool feed(int fd, const char *s, size_t n, double end) {
+    struct sigaction ignore = {.sa_handler = SIG_IGN}, before;
+    bool ok = true;
+    fcntl(fd, F_SETFL, O_NONBLOCK);
+    sigaction(SIGPIPE, &ignore, &before);
+    while (ok && n > 0) {
+        ssize_t k = write(fd, s, n);
+        if (k > 0)
+            s += k, n -= (size_t)k;
+        else if (k < 0 && errno == EAGAIN)
+            ok =
+                clock_s() < end && poll(&(struct pollfd){.fd = fd, .events = POLLOUT}, 1, 100) >= 0;
+        else
+            ok = k < 0 && errno == EINTR;
+    }
+    sigaction(SIGPIPE, &before, NULL);
+    return ok;
+}
+
+int child_feed(const char *const *argv, const char *const *env, const char *s, size_t n,
+               ox_err *err) {
+    enum { WALL_S = 3 };
+    int ends[2], status = 0;
+    double end = clock_s() + WALL_S;
+    if (pipe(ends)) return ox_err_set(err, OX_EIO, "cannot make a pipe: %s", strerror(errno));
+    fcntl(ends[0], F_SETFD, FD_CLOEXEC);
+    fcntl(ends[1], F_SETFD, FD_CLOEXEC);
+    pid_t pid = fork();
+    if (pid == 0) become_fed(argv, env, ends[0]);
+    close(ends[0]);
+    if (pid < 0) {
+        close(ends[1]);
+        return ox_err_set(err, OX_EFAIL, "cannot start %s: %s", argv[0], strerror(errno));
+    }
+    bool fed = feed(ends[1], s, n, end);
+    close(ends[1]);
+    pid_t done;
+    while ((done = waitpid(pid, &status, WNOHANG)) == 0 && clock_s() < end)
+        poll(NULL, 0, 5);
+    if (done == pid) {
+        int rc = judge(status, argv[0], err);
+        return rc || fed ? rc : ox_err_set(err, OX_EFORMAT, "%s did not take the text", argv[0]);
+    }
+    kill(-pid, SIGKILL);
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
+    return ox_err_set(err, OX_EFORMAT, "%s took longer than %d s", argv[0], WALL_S);
+}
+
 int child_wait(const char *const *argv, ox_err *err) {
     pid_t pid = fork();
     if (pid == 0) {

@@ -18,6 +18,11 @@ struct child_limits {
 int child_capture(const char *const *argv, const struct child_limits *limits, int stop_fd,
                   struct buf *out, ox_err *err);
 
+/* Gives n bytes to a program's stdin and waits up to 3 s for its end; what it leaves behind to hold
+ * a clipboard stays. env: all it gets, NAME=VALUE, ends with NULL. OX_ENOTFOUND, OX_EFORMAT. */
+int child_feed(const char *const *argv, const char *const *env, const char *s, size_t n,
+               ox_err *err);
+
 /* Runs a program on the terminal (an editor) and waits. OX_ENOTFOUND, or OX_EFAIL for another
  * status than 0. */
 int child_wait(const char *const *argv, ox_err *err);

@@ -38,6 +38,7 @@ const struct config_key config_keys[] = {
     {"plain",          NULL,              CONFIG_BOOL,   AT(plain),              0,  0,       NULL, "append-only lines instead of the full screen"},
     {"color",          NULL,              CONFIG_CHOICE, AT(color),              0,  0,       "auto always never", "auto, always, never"},
     {"mouse",          NULL,              CONFIG_BOOL,   AT(mouse),              0,  0,       NULL, "wheel, click and drag"},
+    {"clipboard",      NULL,              CONFIG_CHOICE, AT(clipboard),          0,  0,       "auto terminal program", "copy by the terminal (OSC 52), by wl-copy or xclip, or what is possible"},
     {"bell",           NULL,              CONFIG_BOOL,   AT(bell),               0,  0,       NULL, "ring when a long read or an answer ends"},
     {"theme",          NULL,              CONFIG_TEXT,   AT(theme),              0,  0,       NULL, "inherit, light, dark, mono"},
     {"width.ambiguous",NULL,              CONFIG_INT,    AT(ambiguous_width),    1,  2,       NULL, "cells of East Asian ambiguous characters"},
@@ -318,6 +319,23 @@ static int copy_env(struct config *c, const char **field, const char *value, ox_
     return *field ? 0 : OX_ENOMEM;
 }
 
+/* What a program needs to reach the clipboard, and nothing else. */
+static int read_clip_env(struct config *c, char *const *env, ox_err *err) {
+    static const char *const names[CONFIG_CLIP_ENV] = {"PATH", "WAYLAND_DISPLAY", "XDG_RUNTIME_DIR",
+                                                       "DISPLAY", "XAUTHORITY"};
+    struct buf pair = {0};
+    int rc = 0;
+    for (size_t i = 0, n = 0; i < CONFIG_CLIP_ENV && !rc; i++) {
+        const char *v = get_env(env, names[i]);
+        buf_cut(&pair, 0);
+        if (!v || !*v) continue;
+        rc = buf_printf(&pair, err, "%s=%s", names[i], v);
+        if (!rc) rc = copy_env(c, &c->clip_env[n++], pair.p, err);
+    }
+    buf_deinit(&pair);
+    return rc;
+}
+
 static int read_env(struct config *c, char *const *env, ox_err *err) {
     int rc = 0;
     for (const struct config_key *k = config_keys; !rc && k->name; k++) {
@@ -331,6 +349,7 @@ static int read_env(struct config *c, char *const *env, ox_err *err) {
         rc = copy_env(c, &c->backend, name, err);
     }
     if (!rc) rc = copy_env(c, &c->editor, first_of(env, "VISUAL", "EDITOR"), err);
+    if (!rc) rc = read_clip_env(c, env, err);
     if (!rc) rc = copy_env(c, &c->pager, get_env(env, "PAGER"), err);
     if (!rc) rc = copy_env(c, &c->api_url, get_env(env, "OPENAI_BASE_URL"), err);
     if (!rc) rc = copy_env(c, &c->api_key, get_env(env, "OPENAI_API_KEY"), err);

@@ -11,6 +11,8 @@
 
 #include "app/core/buf.h"
 
+enum config_clipboard { CLIPBOARD_AUTO, CLIPBOARD_TERMINAL, CLIPBOARD_PROGRAM };
+enum { CONFIG_CLIP_ENV = 5 };
 enum config_when { WHEN_AUTO, WHEN_ALWAYS, WHEN_NEVER };
 
 struct config_more {
@@ -29,7 +31,9 @@ struct config { /* strings are borrowed until config_deinit; NULL: not said */
     int64_t states_quota_bytes; /* -1: the smaller of 20 GiB and 10 % of the free space */
     bool plain, mouse, bell, accessible, save;
     enum config_when color;
-    int64_t ambiguous_width; /* 1 or 2 cells */
+    enum config_clipboard clipboard;
+    const char *clip_env[CONFIG_CLIP_ENV + 1]; /* all that wl-copy and xclip get; ends with NULL */
+    int64_t ambiguous_width;                   /* 1 or 2 cells */
     const char *theme, *editor, *pager, *api_url, *api_key;
     const char *term;                                     /* $TERM, "" if unset */
     bool no_color;                                        /* $NO_COLOR is set and not empty */

@@ -18,6 +18,12 @@ is_rc 0 "plain answer"; out_is 'You said: hello\n' "plain answer"
 [ -s "$tmp/err" ] && fail "plain answer: stderr should be empty"
 run "$fake" -p "hello" </dev/null
 is_rc 0 "-p without a verb"; out_is 'You said: hello\n' "-p without a verb"
+run "$fake" help </dev/null
+is_rc 0 "help"; out_has "verbs:" "help"
+run "$fake" help ask </dev/null
+is_rc 0 "help ask"; out_has "oxbow ask PROMPT" "help ask"
+run "$fake" help me </dev/null
+is_rc 2 "help me is a draft, for a terminal"
 run "$fake" -q ask hello world </dev/null
 out_is 'You said: hello world\n' "flags before the verb, words joined"
 run "$fake" ask -- -n </dev/null

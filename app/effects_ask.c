@@ -14,7 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PART_TOKENS = 32, TITLE_CELLS = 60, COMPACT_TOKENS = 600 };
+enum { PART_TOKENS = 32, TITLE_CELLS = 60 };
 static const double PART_S = 0.5, RETRY_S = 5;
 
 /* ---- prompt -------------------------------------------------------------------------------------
@@ -274,7 +274,7 @@ static enum ox_reply reply_of(const struct effects *fx) {
 }
 
 static size_t max_new(const struct effects *fx) {
-    if (fx->answer.is_aside) return COMPACT_TOKENS;
+    if (fx->answer.is_aside) return PROMPT_COMPACT_TOKENS;
     return fx->conf->max_new > 0 ? (size_t)fx->conf->max_new : 0;
 }
 

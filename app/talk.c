@@ -239,6 +239,7 @@ static int explain_fit(const struct talk *t, const struct budget *b, ox_err *err
 }
 
 static size_t max_new(const struct talk *t) {
+    if (t->is_aside) return t->aside_tokens;
     return t->conf->max_new > 0 ? (size_t)t->conf->max_new : 0;
 }
 
@@ -246,8 +247,17 @@ static enum ox_reply reply_of(const struct talk *t) {
     return t->conf->no_think ? OX_REPLY_NO_THINK : OX_REPLY_OPEN;
 }
 
+/* Counts t->prompt and refuses what does not fit. */
+static int count_prompt(struct talk *t, ox_err *err) {
+    int rc = turn_plan(t->w, &t->prompt, reply_of(t), &t->plan, &t->n_prompt, err);
+    if (rc) return rc;
+    struct budget b = budget_for(t->info->max_tokens, max_new(t), t->n_prompt);
+    return budget_check(&b, err) ? explain_fit(t, &b, err) : 0;
+}
+
 int talk_plan(struct talk *t, const char *question, size_t n, ox_err *err) {
     int rc = save_again(t, err); /* the leaf gets its saved id */
+    t->is_aside = false;
     t->has_question = question != NULL;
     t->parent = t->chat.leaf;
     buf_cut(&t->question, 0);
@@ -255,10 +265,42 @@ int talk_plan(struct talk *t, const char *question, size_t n, ox_err *err) {
     if (!rc && question) rc = buf_add(&t->question, question, n, err);
     if (!rc) rc = talk_ready(t, err);
     if (!rc) rc = build(t, &t->prompt, err);
-    if (!rc) rc = turn_plan(t->w, &t->prompt, reply_of(t), &t->plan, &t->n_prompt, err);
+    return rc ? rc : count_prompt(t, err);
+}
+
+int talk_plan_compact(struct talk *t, ox_err *err) {
+    const char *task = prompt_builtin("compact");
+    const struct chat_node *last = talk_message(t, 0);
+    int64_t added;
+    if (!last) return ox_err_set(err, OX_EUSAGE, "there is no answer yet");
+    int rc = save_again(t, err);
+    if (!rc) rc = talk_ready(t, err);
     if (rc) return rc;
-    struct budget b = budget_for(t->info->max_tokens, max_new(t), t->n_prompt);
-    return budget_check(&b, err) ? explain_fit(t, &b, err) : 0;
+    t->parent = talk_message(t, 0)->id;
+    t->has_question = false;
+    t->is_aside = true;
+    t->aside_tokens = PROMPT_COMPACT_TOKENS;
+    prompt_deinit(&t->prompt);
+    rc = build(t, &t->prompt, err);
+    if (!rc) rc = prompt_user(&t->prompt, task, strcspn(task, "\n"), err);
+    if (!rc) rc = count_prompt(t, err);
+    return rc ? rc
+              : chat_restart(&t->chat, t->parent, prompt_compact_words,
+                             strlen(prompt_compact_words), &added, err);
+}
+
+int talk_plan_aside(struct talk *t, const char *question, size_t n, struct work *job, ox_err *err) {
+    int rc = save_again(t, err);
+    prompt_deinit(&t->prompt);
+    t->prompt = job->prompt;
+    job->prompt = (struct prompt){0};
+    t->aside_tokens = job->max_new_tokens;
+    work_deinit(job);
+    t->is_aside = t->has_question = true;
+    t->parent = t->chat.leaf;
+    buf_cut(&t->question, 0);
+    if (!rc) rc = buf_add(&t->question, question, n, err);
+    return rc ? rc : count_prompt(t, err);
 }
 
 int talk_price(struct talk *t, int64_t question, struct ox_plan *plan, ox_err *err) {
@@ -292,7 +334,7 @@ static int64_t add_message(struct talk *t, enum ox_role role, const struct buf *
     row.text = ox_memdup(text ? buf_str(text) : "", text ? text->n : 0, "a message", err);
     row.n_bytes = text ? text->n : 0;
     size_t n_docs = 0;
-    for (size_t i = 0; i < t->n_docs; i++)
+    for (size_t i = 0; i < t->n_docs && !t->is_aside; i++)
         n_docs += t->doc[i].is_waiting;
     int rc = row.text ? 0 : OX_ENOMEM;
     if (!rc && role == OX_ROLE_USER && n_docs) {
@@ -460,13 +502,13 @@ int talk_answer(struct talk *t, const struct talk_watch *watch, ox_err *err) {
         work_deinit(&job);
         return rc;
     }
-    for (size_t i = 0; t->has_question && i < t->n_docs; i++)
+    for (size_t i = 0; t->has_question && !t->is_aside && i < t->n_docs; i++)
         t->doc[i].is_waiting = false;
     t->how = job.how;
     save_turn(t, &answer);
-    job.answer = answer;
+    job.answer = t->is_aside ? 0 : answer; /* of an aside no path has the tokens */
     const struct chat_node *open = chat_find(&t->chat, answer);
-    if (open) tip_find(&t->chat, open->parent, answer, &job.leaf, &job.leaf_moment);
+    if (open && !t->is_aside) tip_find(&t->chat, open->parent, answer, &job.leaf, &job.leaf_moment);
     s.node = chat_find(&t->chat, answer);
     s.split.inside = t->info->thinks && job.reply == OX_REPLY_OPEN;
     return stream(t, &job, &s, err);

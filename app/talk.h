@@ -51,6 +51,8 @@ struct talk { /* {0} is empty; talk_deinit in every case */
     size_t n_prompt;
     struct buf question; /* of the message to add; none: answer the leaf again */
     bool has_question;
+    bool is_aside;       /* the prompt is not the path, */
+    size_t aside_tokens; /* and the answer has at most so many */
     int64_t parent;
     /* of the last answer */
     struct buf answer, thoughts;
@@ -83,6 +85,11 @@ int talk_drop(struct talk *t, size_t i,
 /* question NULL: the leaf is a question that gets (another) answer. OX_EFIT says what is too long.
  */
 int talk_plan(struct talk *t, const char *question, size_t n, ox_err *err);
+/* The same as talk_plan for an answer whose prompt is not the path to it. compact: the branch
+ * is summed up, and the summary begins a new one (chat_restart); OX_EUSAGE: there is nothing yet.
+ * aside: `job` (taken over) holds the prompt, `question` stands for it on the path. */
+int talk_plan_compact(struct talk *t, ox_err *err);
+int talk_plan_aside(struct talk *t, const char *question, size_t n, struct work *job, ox_err *err);
 /* What is read again before question `id` is asked anew (its documents stay), or, id 0, to go on
  * behind the leaf. */
 int talk_price(struct talk *t, int64_t question, struct ox_plan *plan, ox_err *err);

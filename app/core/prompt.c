@@ -12,6 +12,8 @@ static const struct {
     {NULL, NULL},
 };
 
+const char prompt_compact_words[] = "Our conversation so far, in short.";
+
 const char *prompt_builtin(const char *name) {
     for (size_t i = 0; table[i].name; i++)
         if (strcmp(table[i].name, name) == 0) return table[i].text;

@@ -12,6 +12,10 @@
 const char *prompt_builtin(const char *name);
 const char *prompt_builtin_name(size_t i); /* for lists; NULL behind the last */
 
+/* The question that stands for "compact" on the path, and how long its answer may be. */
+extern const char prompt_compact_words[];
+enum { PROMPT_COMPACT_TOKENS = 600 };
+
 /* Replaces {{name}} by values, {{name|words}} by the words if there is no value. Another name that is
  * not among the n pairs is OX_EUSAGE and is said. Values are put in as they are. */
 struct prompt_value {

@@ -113,7 +113,6 @@ static int add_aside(struct update *u, int64_t question, int64_t old_leaf, enum 
 }
 
 int update_compact(struct update *u) {
-    static const char words[] = "Our conversation so far, in short.";
     struct app_state *s = u->s;
     int64_t old = s->chat.leaf, from = 0, question = 0;
     for (size_t i = 0; i < s->sheet.n; i++)
@@ -122,7 +121,8 @@ int update_compact(struct update *u) {
         state_notice(s, false, from ? "Esc stops the answer first" : "there is no answer yet");
         return 0;
     }
-    int rc = chat_restart(&s->chat, from, words, sizeof words - 1, &question, u->err);
+    int rc = chat_restart(&s->chat, from, prompt_compact_words, strlen(prompt_compact_words),
+                          &question, u->err);
     if (!rc) rc = add_aside(u, question, old, FX_COMPACT, from);
     state_notice(s, false, "the conversation goes on from its summary; [ shows the old branch");
     return rc;

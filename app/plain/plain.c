@@ -91,11 +91,20 @@ static void end_marks(struct plain *p) {
     p->marks_in = NULL;
 }
 
+/* What an aside read is not what the next question will. */
+static size_t used_now(struct talk *t) {
+    struct context_map map = {0};
+    size_t used = talk_used(t);
+    if (t->is_aside && talk_map(t, &map, NULL) == 0 && map.tokens) used = map.tokens;
+    context_deinit(&map);
+    return used;
+}
+
 /* Where the context stands, and what the answer took. */
 static void say_meter(struct plain *p) {
     const struct talk *t = &p->talk;
     char used[SAY_BYTES], limit[SAY_BYTES], reused[SAY_BYTES], read[SAY_BYTES];
-    size_t now = talk_used(t), n_read = t->ledger.n_in - t->ledger.n_reused;
+    size_t now = used_now(&p->talk), n_read = t->ledger.n_in - t->ledger.n_reused;
     struct buf resumed = {0};
     if (talk_resumed(t, &resumed, NULL) == 0 && resumed.n) plain_note(p, "%s", buf_str(&resumed));
     buf_deinit(&resumed);
@@ -140,7 +149,9 @@ static int tell_price(struct plain *p, ox_err *err) {
     return ox_err_set(err, OX_ECANCELLED, "left as it is");
 }
 
-static int run_turn(struct plain *p, const char *question, size_t n, bool goes_on, ox_err *err) {
+enum turn { TURN_ASK, TURN_CONTINUE, TURN_PLANNED };
+
+static int run_turn(struct plain *p, const char *question, size_t n, enum turn how, ox_err *err) {
     struct talk *t = &p->talk;
     bool was_full = t->is_full;
     int rc = talk_keep(t, err);
@@ -151,13 +162,13 @@ static int run_turn(struct plain *p, const char *question, size_t n, bool goes_o
     for (size_t i = 0; question && i < t->n_docs; i++)
         if (t->doc[i].is_waiting) label = buf_str(&t->doc[i].name);
     progress_start(&p->bar, p->is_quiet, p->edits, label);
-    if (!goes_on) rc = talk_plan(t, question, n, err);
-    if (!rc && !goes_on && !question) rc = tell_price(p, err);
+    if (how == TURN_ASK) rc = talk_plan(t, question, n, err);
+    if (!rc && how == TURN_ASK && !question) rc = tell_price(p, err);
     const struct talk_watch watch = {p, on_progress, NULL, on_text};
     p->out.last = 0;
     start_marks(p);
     if (!rc)
-        rc = goes_on ? talk_continue(t, &watch, err) : talk_answer(t, &watch, err);
+        rc = how == TURN_CONTINUE ? talk_continue(t, &watch, err) : talk_answer(t, &watch, err);
     else
         t->chat.leaf = leaf;
     progress_end(&p->bar);
@@ -185,12 +196,16 @@ static int run_turn(struct plain *p, const char *question, size_t n, bool goes_o
 }
 
 int plain_ask(struct plain *p, const char *question, size_t n, ox_err *err) {
-    return run_turn(p, question, n, false, err);
+    return run_turn(p, question, n, TURN_ASK, err);
 }
 
 int plain_continue(struct plain *p, const char *arg, ox_err *err) {
     (void)arg;
-    return run_turn(p, NULL, 0, true, err);
+    return run_turn(p, NULL, 0, TURN_CONTINUE, err);
+}
+
+int plain_answer(struct plain *p, ox_err *err) {
+    return run_turn(p, NULL, 0, TURN_PLANNED, err);
 }
 
 void plain_added(const struct plain *p, size_t i) {

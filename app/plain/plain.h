@@ -35,11 +35,20 @@ void plain_note(const struct plain *p, const char *fmt, ...)
 void plain_error(const struct plain *p, const ox_err *e);
 int plain_ask(struct plain *p, const char *question, size_t n,
               ox_err *err);                                        /* NULL: answer the leaf */
+int plain_answer(struct plain *p, ox_err *err);                    /* what the talk has planned */
 int plain_continue(struct plain *p, const char *arg, ox_err *err); /* the last answer goes on */
 bool plain_agrees(struct plain *p); /* "go on? [y/N]"; true where nobody can be asked */
 void plain_added(const struct plain *p, size_t i); /* says what a new document costs */
 /* One slash command; its errors are printed, and only what ends the program is returned. */
 int plain_command(struct plain *p, const char *typed, ox_err *err);
+
+/* A number from 1 on; `absent` if nothing was typed. */
+int plain_count(const char *arg, size_t absent, size_t *out, ox_err *err);
+void plain_show_branch(struct plain *p); /* the database shows the leaf from now on */
+
+/* --- of plain_summarize.c, for the same table --- */
+int plain_summarize(struct plain *p, const char *arg, ox_err *err);
+int plain_compact(struct plain *p, const char *arg, ox_err *err);
 
 /* --- of plain_store.c, for the table in plain_command.c --- */
 int plain_sessions(struct plain *p, const char *arg, ox_err *err);

@@ -30,8 +30,7 @@ static int do_new(struct plain *p, const char *arg, ox_err *err) {
     return 0;
 }
 
-/* A number from 1 on; `absent` if nothing was typed. */
-static int parse_count(const char *arg, size_t absent, size_t *out, ox_err *err) {
+int plain_count(const char *arg, size_t absent, size_t *out, ox_err *err) {
     char *end;
     *out = *arg ? strtoul(arg, &end, 10) : absent;
     if (!*arg || (*out >= 1 && *out < 1000000 && !*end && arg[0] != '-')) return 0;
@@ -51,7 +50,7 @@ static void take_back_docs(struct plain *p, const struct chat_node *question) {
             }
 }
 
-static void show_branch(struct plain *p) {
+void plain_show_branch(struct plain *p) {
     struct talk *t = &p->talk;
     ox_err e = {0};
     if (t->st && t->id && t->chat.leaf > 0 && store_branch_show(t->st, t->id, t->chat.leaf, &e))
@@ -64,7 +63,7 @@ static int go_before(struct plain *p, int64_t question, ox_err *err) {
     if (!q) return ox_err_set(err, OX_EUSAGE, "there are not that many questions");
     take_back_docs(p, q);
     t->chat.leaf = q->parent;
-    show_branch(p);
+    plain_show_branch(p);
     return 0;
 }
 
@@ -84,7 +83,7 @@ static const char *price_of(struct plain *p, int64_t question, char out[SAY_PRIC
 
 static int do_undo(struct plain *p, const char *arg, ox_err *err) {
     size_t n, turns = count_turns(&p->talk);
-    int rc = parse_count(arg, 1, &n, err);
+    int rc = plain_count(arg, 1, &n, err);
     if (rc) return rc;
     if (n > turns) return ox_err_set(err, OX_EUSAGE, "this session has %zu turns", turns);
     char price[SAY_PRICE_BYTES];
@@ -99,7 +98,7 @@ static int do_undo(struct plain *p, const char *arg, ox_err *err) {
 static int do_edit(struct plain *p, const char *arg, ox_err *err) {
     struct talk *t = &p->talk;
     size_t n, turns = count_turns(t);
-    int rc = parse_count(arg, turns ? turns : 1, &n, err);
+    int rc = plain_count(arg, turns ? turns : 1, &n, err);
     if (rc) return rc;
     int64_t id = chat_turn(&t->chat, t->chat.leaf, n);
     const struct chat_node *q = id ? chat_find(&t->chat, id) : NULL;
@@ -159,7 +158,7 @@ static int do_docs(struct plain *p, const char *arg, ox_err *err) {
 static int do_doc(struct plain *p, const char *arg, ox_err *err) {
     enum { SHOWN_LINES = 20 };
     size_t n;
-    int rc = parse_count(arg, 1, &n, err);
+    int rc = plain_count(arg, 1, &n, err);
     if (rc) return rc;
     if (n > p->talk.n_docs)
         return ox_err_set(err, OX_EUSAGE, "there are %zu documents", p->talk.n_docs);
@@ -181,7 +180,7 @@ static int do_doc(struct plain *p, const char *arg, ox_err *err) {
 
 static int do_drop(struct plain *p, const char *arg, ox_err *err) {
     size_t n;
-    int rc = parse_count(arg, 1, &n, err);
+    int rc = plain_count(arg, 1, &n, err);
     if (!rc) rc = talk_drop(&p->talk, n - 1, err);
     if (!rc) plain_note(p, "document %zu is gone", n);
     return rc;
@@ -395,7 +394,7 @@ static int do_prompt(struct plain *p, const char *arg, ox_err *err) {
 static int do_copy(struct plain *p, const char *arg, ox_err *err) {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     size_t n = 0;
-    int rc = *arg ? parse_count(arg, 1, &n, err) : 0;
+    int rc = *arg ? plain_count(arg, 1, &n, err) : 0;
     if (rc) return rc;
     const struct chat_node *m = talk_message(&p->talk, n);
     if (!m)
@@ -442,6 +441,8 @@ static const struct {
     {CMD_EDIT, do_edit},
     {CMD_REGEN, do_regen},
     {CMD_CONTINUE, plain_continue},
+    {CMD_SUMMARIZE, plain_summarize},
+    {CMD_COMPACT, plain_compact},
     {CMD_FILE, do_file},
     {CMD_DOCS, do_docs},
     {CMD_DOC, do_doc},

@@ -33,6 +33,20 @@ out_is 'you> /continue\nyou> /set max-new 4\nyou> hello\noxbow> You \nyou> /cont
 err_has "no answer to go on with" "/continue without one"; err_has "stopped at the length limit" "/continue to the limit"; err_has "is complete" "/continue at the end"
 chat '/file log.txt\n/set max-new 9\nquote\n/set max-new 99\n/continue\n'
 grep -q 'oxbow> .*a quarter" \[1: 1\]' "$tmp/out" || fail "a quotation over the seam is checked"
+# summaries: of the talk, as a branch with its documents; of a short and of a long document
+printf 'rule Summarise our conversation => We spoke of lamps.\nrule Write a summary => All was quiet.\nrule again => Said again.\n' >sums
+awk 'BEGIN { for (i = 1; i < 900; i++) print "Line " i " says that all was quiet at the pier." }' >long.txt
+printf '/compact\n/file log.txt\nlamps?\n/compact\nagain\n/summarize\n/summarize 2\n' >"$tmp/in"
+run "$fake" chat --plain -m sums <"$tmp/in"
+err_has "there is no answer yet" "/compact of nothing"; out_has "oxbow> We spoke of lamps." "/compact"
+err_has "goes on from this summary" "/compact"; out_has "oxbow> Said again." "after /compact"
+out_has "oxbow> All was quiet." "/summarize in one pass"; err_has "there are 1 documents" "/summarize of nothing"
+run "$fake" show 1 --branch 1
+out_has "Our conversation so far, in short." "the branch of /compact"; out_has "log.txt" "has the documents"
+printf '/file long.txt\n/summarize\nagain\n' >"$tmp/in"
+run "$fake" chat --plain -m sums <"$tmp/in"
+err_has "part 1 of" "/summarize in parts"; out_has "oxbow> All was quiet." "/summarize in parts"
+out_has "oxbow> Said again." "after the summary"; err_has "reused, 1" "the document is not read whole"
 chat '/system be brief\n/system\nhi\n/system later\n'
 err_has "system prompt: be brief" "/system"; err_has "/new, then /system" "/system after a question"
 chat '/set temperature 0.7\n/set temperature hot\n/set colour red\n/think maybe\n/tokens four\n/copy\n/model\n/theme dark\n'

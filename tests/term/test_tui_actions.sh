@@ -54,4 +54,35 @@ start 110 24 -m "$DIR/script" -c
 wait_for '[1: 32]'
 keys C-d
 wait_for 'LEFT 0'
+
+# what is read again is said; a long reading is asked for first. Another model reads everything.
+script 'answer fine %%seed.\n'
+printf 'prefill_us 400000\nanswer slowly.\n' > "$DIR/slow"
+start 80 24 -m "$DIR/script"
+wait_for 'scripted'
+type_ 'a question of some length'; keys Enter
+wait_for 'fine'
+type_ '/undo'; keys Enter
+wait_for 'back before turn 1; the branch stays'
+type_ 'another question'; keys Enter
+wait_for 'branch 2/2'
+wait_for 'fine'
+type_ "/model $DIR/nowhere"; keys Enter
+wait_for 'tokens must be read again'
+keys y
+wait_for 'not a model folder'
+type_ "/model $DIR/slow"; keys Enter
+wait_for 'tokens must be read again'
+keys y
+wait_gone 'read again'
+type_ '/regen 5'; keys Enter
+wait_for 'tokens back, about'
+keys n
+wait_gone 'y yes'
+has_not 'answer 2/2'
+type_ '/regen 5'; keys Enter
+wait_for 'y yes'
+keys y
+wait_for 'answer 2/2'
+wait_for 'waiting for the model'
 echo ok

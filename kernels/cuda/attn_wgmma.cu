@@ -5,10 +5,11 @@
  * args     q [T,H*128] bf16, normed (attn_append) · pages of the step in, bf16 · out [T,H*128] bf16
  * work     one block 128 queries of one head: a warp that fetches and two groups of four warps with
  *          64 rows each. A group issues the scores of a tile and the product P V of the tile before
- *          together, and takes the softmax while they run; the groups take turns at issuing, so
- * that one computes exponents while the other multiplies. Longest blocks first smem     Q 32 KB,
- * two tiles of 128 keys of K and of V 128 KB, rows of 128 B swizzled cost     4 H 128 FLOP a query
- * and key, half of them masked away limit    tensor cores, then exponents (16 a clock and SM)
+ *          together, and takes the softmax while they run; the groups take turns at issuing:
+ *          one computes exponents while the other multiplies. Longest blocks first
+ * smem     Q 32 KB, two tiles of 128 keys of K and of V 128 KB, rows of 128 B swizzled
+ * cost     4 H 128 FLOP a query and key, half of them masked away
+ * limit    tensor cores, then exponents (16 a clock and SM)
  * numerics bf16 operands (P rounded), f32 sums and softmax; tiles start at absolute multiples of
  *          128: a row depends on its own keys only, never on T
  * refuses  other heads than 128 wide, other types than bf16, other chips than sm_90:

@@ -6,9 +6,9 @@
  * smem     cuBLASLt's
  * cost     2 T O D FLOP
  * limit    bf16 tensor cores; below T = 260 the bytes of W
- * numerics bf16 operands, f32 sums. The algorithm of a shape is chosen once, for 4096 rows and
- *          without split sums, and kept for every T, so that a row's result does not depend on
- *          T
+ * numerics bf16 operands, f32 sums, never split. The algorithm of a shape is chosen once, for 4096
+ *          rows (Hopper, wide products: for 256, 1024 or 4096, whose bits are equal), so that a
+ *          row's result does not depend on T
  * refuses  nothing: without cuBLASLt the skinny kernel takes the rows eight at a time
  * measured docs/PERF.md
  * The library is opened at run time: a machine that has only the driver still decodes at full
@@ -21,11 +21,11 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { GEMM_WORKSPACE = 32 << 20, GEMM_ROWS = 4096, MAX_SHAPES = 64, NARROW = 128 };
+enum { GEMM_WORKSPACE = 32 << 20, GEMM_ROWS = 4096, MAX_SHAPES = 64, NARROW = 128, WIDE = 1024 };
 
 /* Chosen once for a shape: O outputs, K columns, f32 or bf16 out, added to or not. */
 struct gemm_shape {
-    int64_t O, K, ld;
+    int64_t O, K, ld, rows;
     bool is_f32, is_add;
     cublasLtMatmulAlgo_t algo;
 };
@@ -167,7 +167,16 @@ static bool plan_make(struct gemm *g, const struct product *p, int64_t T, struct
                CUBLAS_STATUS_SUCCESS;
 }
 
-static bool choose_algo(struct gemm *g, const struct product *p, struct gemm_shape *s) {
+/* Rows for which the algorithm is chosen. On Hopper, wide products of few rows get smaller tiles:
+ * all its algorithms without split sums add the same 16 columns at a time in the same order, so
+ * that the bits are the same (8 of 8 candidates, every shape of the 7B at 1024 and 4096 rows). */
+static int64_t rows_class(const kn_dev *dev, const struct product *p) {
+    bool is_free = dev->cc_major == 9 && dev->cc_minor == 0 && p->O >= WIDE && p->K >= WIDE;
+    return !is_free || p->T > 2048 ? GEMM_ROWS : p->T > 512 ? 1024 : 256;
+}
+
+static bool choose_algo(struct gemm *g, const struct product *p, int64_t rows,
+                        struct gemm_shape *s) {
     struct plan plan;
     cublasLtMatmulPreference_t pref = NULL;
     size_t workspace = GEMM_WORKSPACE;
@@ -175,7 +184,7 @@ static bool choose_algo(struct gemm *g, const struct product *p, struct gemm_sha
     uint32_t align = 16, align_out = (p->ld_out * (p->is_f32 ? 4 : 2)) % 16 ? 4 : 16;
     cublasLtMatmulHeuristicResult_t best;
     int n = 0;
-    bool ok = plan_make(g, p, GEMM_ROWS, &plan) && g->pref_create(&pref) == CUBLAS_STATUS_SUCCESS;
+    bool ok = plan_make(g, p, rows, &plan) && g->pref_create(&pref) == CUBLAS_STATUS_SUCCESS;
     if (ok) {
         g->pref_set(pref, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace, sizeof workspace);
         g->pref_set(pref, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &no_split, sizeof no_split);
@@ -188,28 +197,30 @@ static bool choose_algo(struct gemm *g, const struct product *p, struct gemm_sha
              n == 1;
     }
     if (ok) {
-        *s = (struct gemm_shape){p->O, p->K, p->ld_out, p->is_f32, p->is_add, best.algo};
+        *s = (struct gemm_shape){p->O, p->K, p->ld_out, rows, p->is_f32, p->is_add, best.algo};
     }
     if (pref) g->pref_destroy(pref);
     plan_free(g, &plan);
     return ok;
 }
 
-static const cublasLtMatmulAlgo_t *find_algo(struct gemm *g, const struct product *p) {
+static const cublasLtMatmulAlgo_t *find_algo(kn_dev *dev, const struct product *p) {
+    struct gemm *g = dev->gemm;
+    const int64_t rows = rows_class(dev, p);
     for (int i = 0; i < g->n_shapes; i++) {
         const struct gemm_shape *s = &g->shape[i];
-        if (s->O == p->O && s->K == p->K && s->ld == p->ld_out && s->is_f32 == p->is_f32 &&
-            s->is_add == p->is_add)
+        if (s->O == p->O && s->K == p->K && s->ld == p->ld_out && s->rows == rows &&
+            s->is_f32 == p->is_f32 && s->is_add == p->is_add)
             return &s->algo;
     }
-    if (g->n_shapes == MAX_SHAPES || !choose_algo(g, p, &g->shape[g->n_shapes])) return NULL;
+    if (g->n_shapes == MAX_SHAPES || !choose_algo(g, p, rows, &g->shape[g->n_shapes])) return NULL;
     return &g->shape[g->n_shapes++].algo;
 }
 
 static int multiply(kn_dev *dev, const struct product *p, ox_err *err) {
     struct gemm *g = dev->gemm;
     if (cu_launch_fails()) return cu_check(dev, cudaErrorLaunchFailure, "cublasLtMatmul", err);
-    const cublasLtMatmulAlgo_t *algo = find_algo(g, p);
+    const cublasLtMatmulAlgo_t *algo = find_algo(dev, p);
     struct plan plan;
     float one = 1.0f, beta = p->is_add ? 1.0f : 0.0f;
     cublasStatus_t rc = CUBLAS_STATUS_NOT_SUPPORTED;

@@ -336,6 +336,11 @@ static void test_kn_cuda__rows_do_not_depend_on_their_number(void **state) {
             check_pieces(&shapes[c], &types[t], 7, 3);
             check_pieces(&shapes[c], &types[t], 600, 100);
         }
+    /* wide enough for an algorithm of its own up to 512, up to 2048 and above */
+    static const struct shape_case wide = {"7b out", 3840, {1100}, 1, KN_EPI_ADD, 0,
+                                           0,        0,    1,      1, 0,          0};
+    check_pieces(&wide, &types[0], 2100, 1000);
+    check_pieces(&wide, &types[0], 2100, 300);
 }
 
 static void test_kn_cuda__embed_gathers_rows(void **state) {

@@ -38,7 +38,7 @@ const struct config_key config_keys[] = {
     {"plain",          NULL,              CONFIG_BOOL,   AT(plain),              0,  0,       NULL, "append-only lines instead of the full screen"},
     {"color",          NULL,              CONFIG_CHOICE, AT(color),              0,  0,       "auto always never", "auto, always, never"},
     {"mouse",          NULL,              CONFIG_BOOL,   AT(mouse),              0,  0,       NULL, "wheel, click and drag"},
-    {"clipboard",      NULL,              CONFIG_CHOICE, AT(clipboard),          0,  0,       "auto terminal program", "copy by the terminal (OSC 52), by wl-copy or xclip, or what is possible"},
+    {"clipboard",      NULL,              CONFIG_CHOICE, AT(clipboard),          0,  0,       "auto terminal program", "by OSC 52, by wl-copy or xclip, or what works"},
     {"bell",           NULL,              CONFIG_BOOL,   AT(bell),               0,  0,       NULL, "ring when a long read or an answer ends"},
     {"theme",          NULL,              CONFIG_TEXT,   AT(theme),              0,  0,       NULL, "inherit, light, dark, mono"},
     {"width.ambiguous",NULL,              CONFIG_INT,    AT(ambiguous_width),    1,  2,       NULL, "cells of East Asian ambiguous characters"},

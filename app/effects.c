@@ -516,44 +516,6 @@ static int use_prompt(struct effects *fx, const char *name, ox_err *err) {
     return 0;
 }
 
-static bool has_env(const struct config *c, const char *name) {
-    size_t n = strlen(name);
-    for (size_t i = 0; c->clip_env[i]; i++)
-        if (strncmp(c->clip_env[i], name, n) == 0) return true;
-    return false;
-}
-
-/* Under Wayland wl-copy, under X xclip. */
-static int copy_by_program(struct effects *fx, const char *s, size_t n, const char **by,
-                           ox_err *err) {
-    static const char *const wayland[] = {"wl-copy", NULL};
-    static const char *const x11[] = {"xclip", "-selection", "clipboard", NULL};
-    bool is_wayland = has_env(fx->conf, "WAYLAND_DISPLAY="), is_x = has_env(fx->conf, "DISPLAY=");
-    if (!is_wayland && !is_x) {
-        ox_err_set(err, OX_EFAIL, "no way to the clipboard: neither Wayland nor X is here");
-        return ox_err_fix(err, "/export writes a file; clipboard = terminal uses OSC 52");
-    }
-    *by = is_wayland ? wayland[0] : x11[0];
-    int rc = child_feed(is_wayland ? wayland : x11, fx->conf->clip_env, s, n, err);
-    return rc ? ox_err_fix(err, "clipboard = terminal in the config uses OSC 52") : 0;
-}
-
-static int copy(struct effects *fx, const struct effect *e, ox_err *err) {
-    size_t n = 0;
-    for (size_t i = 0; i < e->n; i++)
-        n += ((unsigned char)e->text[i] & 0xC0) != 0x80;
-    enum config_clipboard how = fx->conf->clipboard;
-    bool console = strcmp(fx->conf->term, "linux") == 0; /* the kernel's: knows no OSC 52 */
-    const char *by = "OSC 52";
-    int rc = how == CLIPBOARD_PROGRAM || (how == CLIPBOARD_AUTO && console)
-                 ? OX_EFAIL
-                 : term_copy(fx->term, e->text, e->n, err);
-    if (rc && rc != OX_ENOMEM && how != CLIPBOARD_TERMINAL)
-        rc = copy_by_program(fx, e->text, e->n, &by, err);
-    if (!rc) effects_notice(fx, false, "copied %zu characters (%s)", n, by);
-    return rc;
-}
-
 static void suspend(struct effects *fx) {
     term_pause(fx->term);
     kill(0, SIGSTOP); /* the whole group, as the terminal's own Ctrl-Z does; goes on at SIGCONT */
@@ -583,7 +545,7 @@ static int run(struct effects *fx, const struct effect *e, ox_err *err) {
     case FX_BELL:
         if (fx->conf->bell) term_bell(fx->term);
         return 0;
-    case FX_COPY: return copy(fx, e, err);
+    case FX_COPY: return effects_copy(fx, e->text, e->n, err);
     case FX_EDITOR: return edit_outside(fx, e, err);
     case FX_ASK:
     case FX_CONTINUE:

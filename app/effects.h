@@ -3,6 +3,7 @@
  * The other half of core/event.h. Everything that answers later (engine news, a document being read
  * in) comes back as an event. effects.c has sessions, files and the terminal; effects_list.c the
  * list of sessions and the search in all texts; effects_tree.c how a conversation is read in;
+ * effects_copy.c the clipboard;
  * effects_ask.c the engine's side and what is kept of an answer while it streams;
  * effects_summarize.c a document summarised in parts. UI thread. */
 #ifndef EFFECTS_H
@@ -127,6 +128,7 @@ int effects_preview(struct effects *fx, int64_t chat, ox_err *err);
 int effects_search(struct effects *fx, const char *words, ox_err *err); /* when idle */
 bool effects_list_idle(struct effects *fx); /* a slice of either; true: something was done */
 void effects_list_close(struct effects *fx);
+int effects_copy(struct effects *fx, const char *s, size_t n_bytes, ox_err *err); /* and says so */
 /* The conversation as far as it can be shown at once, for EV_CHAT; the rest comes when idle, or now
  * by effects_tree_finish. */
 int effects_tree(struct effects *fx, int64_t chat, int64_t leaf, struct chat *out, ox_err *err);

@@ -8,7 +8,6 @@
 #include "app/kept.h"
 #include "app/named_prompt.h"
 #include "app/open.h"
-#include "app/states_words.h"
 #include "app/store/docs.h"
 #include "app/store/search.h"
 #include "app/ui/theme.h"
@@ -472,40 +471,6 @@ static int set_system(struct effects *fx, const struct effect *e, ox_err *err) {
     return rc;
 }
 
-static int set_model(struct effects *fx, const struct effect *e, ox_err *err) {
-    if (!e->text) {
-        effects_notice(fx, false, "%s on %s", fx->s->model.name, fx->s->model.backend);
-        return 0;
-    }
-    if (fx->answer.job)
-        return ox_err_set(err, OX_EBUSY, "an answer is being written; Esc stops it first");
-    fx->model_before = fx->conf->model;
-    fx->is_changing = true;
-    int rc = conf_set(fx->conf, "model", e->text, "/model", err);
-    return rc ? rc : effects_load(fx, err);
-}
-
-int effects_load(struct effects *fx, ox_err *err) {
-    const char *model = fx->conf->model;
-    struct work job = {.kind = WORK_LOAD, .id = ++fx->next_job};
-    struct event ev = {.kind = EV_LOADING, .text = model ? model : "oxbow-mini"};
-    if (model) job.text = ox_strdup(model, "model", err);
-    if (model && !job.text) return OX_ENOMEM;
-    fx->info = NULL;
-    fx->load_job = job.id;
-    fx->load_err = (ox_err){0};
-    effects_event(fx, &ev);
-    return worker_send(fx->w, &job, err);
-}
-
-static int say_states(struct effects *fx, ox_err *err) {
-    struct buf words = {0};
-    int rc = states_words_of(fx->conf, &words, err);
-    if (!rc) effects_notice(fx, false, "%s", buf_str(&words));
-    buf_deinit(&words);
-    return rc;
-}
-
 static int use_prompt(struct effects *fx, const char *name, ox_err *err) {
     char *text = NULL;
     int rc = named_prompt_load(fx->conf, name, &text, err);
@@ -575,8 +540,8 @@ static int run(struct effects *fx, const struct effect *e, ox_err *err) {
     case FX_PASTE_DOC: return add_paste(fx, e, err);
     case FX_SYSTEM: return set_system(fx, e, err);
     case FX_SET: return set_value(fx, e->text, err);
-    case FX_STATES: return say_states(fx, err);
-    case FX_MODEL: return set_model(fx, e, err);
+    case FX_STATES: return effects_say_states(fx, err);
+    case FX_MODEL: return effects_model(fx, e, err);
     case FX_PROMPT: return use_prompt(fx, e->text, err);
     }
     return 0;

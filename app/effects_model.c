@@ -1,0 +1,39 @@
+/* effects_model.c - which model answers, and what its saved states take. See effects.h. */
+#include "app/effects.h"
+
+#include "app/states_words.h"
+
+int effects_model(struct effects *fx, const struct effect *e, ox_err *err) {
+    if (!e->text) {
+        effects_notice(fx, false, "%s on %s", fx->s->model.name, fx->s->model.backend);
+        return 0;
+    }
+    if (fx->answer.job)
+        return ox_err_set(err, OX_EBUSY, "an answer is being written; Esc stops it first");
+    fx->model_before = fx->conf->model;
+    int rc = conf_set(fx->conf, "model", e->text, "/model", err);
+    if (rc) return rc;
+    fx->is_changing = true;
+    return effects_load(fx, err);
+}
+
+int effects_load(struct effects *fx, ox_err *err) {
+    const char *model = fx->conf->model;
+    struct work job = {.kind = WORK_LOAD, .id = ++fx->next_job};
+    struct event ev = {.kind = EV_LOADING, .text = model ? model : "oxbow-mini"};
+    if (model) job.text = ox_strdup(model, "model", err);
+    if (model && !job.text) return OX_ENOMEM;
+    fx->info = NULL;
+    fx->load_job = job.id;
+    fx->load_err = (ox_err){0};
+    effects_event(fx, &ev);
+    return worker_send(fx->w, &job, err);
+}
+
+int effects_say_states(struct effects *fx, ox_err *err) {
+    struct buf words = {0};
+    int rc = states_words_of(fx->conf, &words, err);
+    if (!rc) effects_notice(fx, false, "%s", buf_str(&words));
+    buf_deinit(&words);
+    return rc;
+}

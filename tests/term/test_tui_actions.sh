@@ -44,7 +44,7 @@ wait_for '   30   This is the sentence number 30'
 type_ 'quote'; keys Enter
 wait_for '[1: 32]'
 type_ "/file $DIR/part.txt:2-3"; keys Enter
-wait_for '[1] part.txt:2-3, 2 lines'
+wait_for 'line 2 of 40'
 wait_for '    2   This is the sentence number 2 '
 type_ 'say it'; keys Enter
 wait_for 'part.txt:2-3, 1'

@@ -213,6 +213,14 @@ const struct verb verb_fork = {
 
 /* --- rm --- */
 
+static bool is_listed(const struct listing *l, int64_t chat) {
+    for (size_t i = 0; i < l->n; i++)
+        if (l->row[i].id == chat) return true;
+    return false;
+}
+
+/* Every name is looked up before anything goes: a number means the list as it is now, and a session
+ * named twice, or named and old, counts once. */
 static int gather(struct cli *c, store *st, struct listing *l, ox_err *err) {
     const char *older = flags_get(&c->flags, "--older-than");
     int64_t span = 0, chat = 0;
@@ -225,6 +233,7 @@ static int gather(struct cli *c, store *st, struct listing *l, ox_err *err) {
     for (size_t i = 0; !rc && i < c->flags.n_word; i++) {
         struct store_chat row = {0};
         rc = stored_find(c, st, i, &chat, err);
+        if (!rc && is_listed(l, chat)) continue;
         if (!rc) rc = store_chat_get(st, chat, &row, err);
         if (!rc) rc = each_row(l, &row);
     }

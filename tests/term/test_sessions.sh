@@ -138,6 +138,14 @@ ox sessions
 grep -q "Harbour log" "$tmp/out" && fail "rm: it is gone"
 ox rm
 is_rc 2 "rm of nothing"
+ox ask -q "named twice"
+ox rm 1 1 "named twice" --older-than 0h --dry-run
+is_rc 0 "rm --dry-run of one session named four ways"
+[ "$(grep -c 'named twice' "$tmp/out")" = 1 ] || fail "a session named four ways is listed once"
+ox rm 1 1 --yes
+is_rc 0 "rm 1 1"; [ "$(wc -l <"$tmp/out")" = 1 ] || fail "rm 1 1 deletes one session"
+ox sessions
+grep -q "named twice" "$tmp/out" && fail "rm 1 1: it is gone"
 ox rm --older-than soon
 is_rc 2 "rm --older-than soon"; err_has "time span" "rm --older-than soon"
 ox rm --older-than 90d --dry-run

@@ -57,7 +57,37 @@ static bool has_prefix(const unsigned char *p, size_t n, const char *magic, size
 /* Valid UTF-8 but for a character cut off by the end of the bytes looked at. */
 static bool is_utf8(const unsigned char *p, size_t n) {
     size_t ok = text_valid((const char *)p, n);
-    return ok == n || (n - ok < 4 && n > 4 && p[ok] >= 0xC2);
+    if (ok == n) return true;
+    if (n - ok > 3 || n < 5 || p[ok] < 0xC2 || p[ok] > 0xF4) return false;
+    while (++ok < n)
+        if (p[ok] < 0x80 || p[ok] > 0xBF) return false;
+    return true;
+}
+
+static bool is_ascii_text(unsigned char c) {
+    return (c >= 32 && c < 127) || (c >= 9 && c <= 13);
+}
+
+/* Whether units with their high byte at p[high] are one text: below U+3000 a script stays on a page
+ * of its own beside the Latin and punctuation pages, and few units are two ASCII characters. Bytes
+ * of an 8-bit text with a zero among them are neither. */
+static bool is_plausible_utf16(const unsigned char *p, size_t pairs, size_t high) {
+    size_t on_page[0x30] = {0}, most = 0, n_wide = 0, n_ascii = 0, n_odd = 0;
+    for (size_t i = 0; i < pairs; i++) {
+        unsigned char page = p[2 * i + high], low = p[2 * i + !high];
+        n_wide += page != 0;
+        n_ascii += is_ascii_text(page) && is_ascii_text(low);
+        n_odd += (!page && low < 32 && !is_ascii_text(low)) || (page >= 0xE0 && page < 0xF9);
+        if (page && page < 0x30) on_page[page]++;
+    }
+    static const unsigned char shared[] = {0x01, 0x1E, 0x20}; /* Latin, Latin, punctuation */
+    for (size_t i = 0; i < sizeof shared; i++)
+        on_page[shared[i]] = 0;
+    for (size_t i = 0; i < 0x30; i++) {
+        most = on_page[i] > most ? on_page[i] : most;
+        n_odd += on_page[i];
+    }
+    return (n_odd - most) * 5 <= pairs && n_ascii * 2 <= n_wide;
 }
 
 /* UTF-16 without a mark: text of any script has many zero high bytes (spaces, line ends, digits),
@@ -67,8 +97,9 @@ static enum charset guess_utf16(const unsigned char *p, size_t n) {
     if (n % 2 || pairs < 2) return CHARSET_NONE;
     for (size_t i = 0; i < pairs * 2; i++)
         zeros[i % 2] += p[i] == 0;
-    for (int high = 0; high < 2; high++)
-        if (zeros[high] * 10 >= pairs && zeros[!high] * 50 <= zeros[high])
+    for (size_t high = 0; high < 2; high++)
+        if (zeros[high] * 10 >= pairs && zeros[!high] * 50 <= zeros[high] &&
+            is_plausible_utf16(p, pairs, high))
             return high ? CHARSET_UTF16LE : CHARSET_UTF16BE;
     return CHARSET_NONE;
 }

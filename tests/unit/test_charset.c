@@ -36,6 +36,8 @@ static const struct {
      "caf\xC3\xA9 \xE2\x80\x9Cquoted\xE2\x80\x9D \xE2\x82\xAC"
      "5\n",
      0, 0, 1},
+    {"windows-1252 before the last line end", BYTES("noir caf\xE9\n"), CHARSET_CP1252,
+     "noir caf\xC3\xA9\n", 0, 0, 1},
     {"utf-16le with mark",
      BYTES("\xFF\xFE"
            "a\0\xE9\0\n\0"),
@@ -45,6 +47,20 @@ static const struct {
      "hello there\n", 0, 0, 1},
     {"utf-16be without mark", BYTES("\0h\0e\0l\0l\0o\0 \0t\0h\0e\0r\0e\0\n"), CHARSET_UTF16BE,
      "hello there\n", 0, 0, 1},
+    {"utf-16le without mark, Cyrillic",
+     BYTES("\x14\x04\x30\x04,\0 \0\x3C\x04\x38\x04\x40\x04 \0\x3D\x04\x30\x04\n\0"),
+     CHARSET_UTF16LE, "\xD0\x94\xD0\xB0, \xD0\xBC\xD0\xB8\xD1\x80 \xD0\xBD\xD0\xB0\n", 0, 0, 1},
+    {"utf-16be without mark, Chinese", BYTES("\x4E\x2D\x65\x87\x76\x84\0 \x8B\xDD\0\n"),
+     CHARSET_UTF16BE, "\xE4\xB8\xAD\xE6\x96\x87\xE7\x9A\x84 \xE8\xAF\x9D\n", 0, 0, 1},
+    {"8 bits with a zero at an odd place",
+     BYTES("a\0b\x1B"
+           "c\xFF"
+           "d\n"),
+     CHARSET_CP1252,
+     "abc\xC3\xBF"
+     "d\n",
+     0, 2, 1},
+    {"ascii with a zero at an odd place", BYTES("a\0bc 12\n"), CHARSET_UTF8, "abc 12\n", 0, 1, 1},
     {"utf-16 pair and half a pair", BYTES("\xFF\xFE\x3D\xD8\x00\xDE\x3D\xD8x\0"), CHARSET_UTF16LE,
      "\xF0\x9F\x98\x80\xEF\xBF\xBDx", 1, 0, 1},
     {"utf-16 odd length",

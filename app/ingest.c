@@ -257,13 +257,27 @@ static int convert(struct ingest *in, const struct ingest_opts *opts, ox_err *er
 
 /* --- the part asked for --- */
 
+/* what: "lines" or "pages"; how: the form of a range of them. */
+static int no_such_part(const struct ingest *in, struct range r, const char *what, size_t n,
+                        const char *how, ox_err *err) {
+    const char *name = buf_str(&in->path);
+    if (!r.from)
+        ox_err_set(err, OX_EUSAGE, "%s has %zu %s; they are counted from 1", name, n, what);
+    else if (r.from <= n)
+        ox_err_set(err, OX_EUSAGE, "%s has %zu %s; the range %zu-%zu is backwards", name, n, what,
+                   r.from, r.to);
+    else
+        ox_err_set(err, OX_EUSAGE, "%s has %zu %s, the range begins at %zu", name, n, what, r.from);
+    if (r.from && r.from <= n)
+        return ox_err_fix(err, "%s: %s%zu-%zu", how, what[0] == 'p' ? "p" : "", r.to, r.from);
+    return ox_err_fix(err, "ranges are %s, from 1 to %zu", how, n);
+}
+
 static int pick_lines(struct ingest *in, struct range r, ox_err *err) {
     size_t line = 1, at = 0, last = in->stats.n_lines;
     if (!r.to || r.to > last) r.to = last;
-    if (!r.from || r.from > last || r.to < r.from) {
-        ox_err_set(err, OX_EUSAGE, "%s has %zu lines", buf_str(&in->path), last);
-        return ox_err_fix(err, "ranges are FILE:FROM-TO, counted from 1");
-    }
+    if (!r.from || r.from > last || r.to < r.from)
+        return no_such_part(in, r, "lines", last, "FILE:FROM-TO", err);
     while (line < r.from) {
         at += strcspn(in->text.p + at, "\n") + 1;
         line++;
@@ -285,10 +299,8 @@ static int pick_pages(struct ingest *in, struct range r, ox_err *err) {
         return ox_err_fix(err, "FILE:FROM-TO takes lines; pages are for PDF files");
     }
     if (!r.to || r.to > in->n_pages) r.to = in->n_pages;
-    if (!r.from || r.from > in->n_pages || r.to < r.from) {
-        ox_err_set(err, OX_EUSAGE, "%s has %zu pages", buf_str(&in->path), in->n_pages);
-        return ox_err_fix(err, "ranges are FILE:pFROM-TO, counted from 1");
-    }
+    if (!r.from || r.from > in->n_pages || r.to < r.from)
+        return no_such_part(in, r, "pages", in->n_pages, "FILE:pFROM-TO", err);
     in->from = in->pages[r.from - 1];
     in->to = r.to < in->n_pages ? in->pages[r.to] : in->text.n;
     for (size_t i = 0; i < in->from; i++)

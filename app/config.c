@@ -396,6 +396,23 @@ int conf_load_bare(char *const *env, struct config *out, ox_err *err) {
 
 /* --- what the rest of the program asks --- */
 
+int conf_check_db(const struct config *c, ox_err *err) {
+    size_t n = strlen(c->data_dir);
+    const char *slash = strrchr(c->db, '/');
+    struct stat st;
+    if (!c->save || !slash || slash == c->db) return 0;
+    if (strncmp(c->db, c->data_dir, n) == 0 && c->db + n == slash) return 0;
+    char *folder = ox_memdup(c->db, (size_t)(slash - c->db), "path", err);
+    if (!folder) return OX_ENOMEM;
+    int rc = 0;
+    if (stat(folder, &st) && errno == ENOENT) {
+        ox_err_set(err, OX_ENOTFOUND, "no folder %.200s for the database", folder);
+        rc = ox_err_fix(err, "make it, or correct the path (--db, OXBOW_DB, db in the config)");
+    }
+    ox_free(folder);
+    return rc;
+}
+
 const char *conf_more(const struct config *c, const char *key) {
     for (size_t i = c->n_more; i-- > 0;) /* the last line wins, as with every key */
         if (strcmp(c->more[i].key, key) == 0) return c->more[i].value;

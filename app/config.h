@@ -72,6 +72,10 @@ int conf_load(char *const *env, struct config *out, ox_err *err);
 int conf_load_bare(char *const *env, struct config *out, ox_err *err);
 /* Sets one key from text. origin is said in the error: "--temp", "config line 3". */
 int conf_set(struct config *c, const char *key, const char *value, const char *origin, ox_err *err);
+/* The default place of the database is made when it is needed; of another one, named by a flag, the
+ * environment or the file, the folder must be there (a slip of the pen makes no folders).
+ * OX_ENOTFOUND. */
+int conf_check_db(const struct config *c, ox_err *err);
 const char *conf_more(const struct config *c, const char *key); /* or NULL */
 /* Sampling: the model's defaults with what was said on top. The seed is drawn if none was said. */
 struct ox_sampling conf_sampling(const struct config *c, const struct ox_sampling *model);

@@ -178,6 +178,15 @@ run env XDG_DATA_HOME="$tmp/in_the_way" "$fake" doctor </dev/null
 out_has "warn  data folder    a file stands in its place" "doctor names a folder that cannot be made"
 ox sessions --db "$tmp"
 is_rc 1 "a folder as database"; err_has "cannot open the history $tmp: Is a directory" "a folder as database"; err_has "fix:" "a folder as database"
+for verb in sessions "ask -q x" "rm x --yes" "import harbour.jsonl" "states pin x"; do
+    ox $verb --db "$tmp/no/such/x.db"
+    is_rc 4 "$verb --db in no folder"; err_has "no folder $tmp/no/such" "$verb --db in no folder"; err_has "fix:" "$verb --db in no folder"
+done
+[ -e "$tmp/no" ] && fail "--db makes no folder"
+ox ask -q --db named.db x
+is_rc 0 "--db without a folder in its name"
+run env XDG_DATA_HOME="$tmp/new/data" "$fake" ask -q x </dev/null
+is_rc 0 "the default place is made"; [ -f "$tmp/new/data/oxbow/oxbow.db" ] || fail "the default place is made"
 ox rename 1 ""
 is_rc 2 "an empty title"; err_has "fix:" "an empty title"
 ox search '*'

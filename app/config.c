@@ -21,7 +21,7 @@ const struct config_key config_keys[] = {
     {"model",          "OXBOW_MODEL",     CONFIG_PATH,   AT(model),              0,  0,       NULL, "model folder; without it the built-in model"},
     {"backend",        NULL,              CONFIG_TEXT,   AT(backend),            0,  0,       NULL, "auto, cpu, cpu-ref, cpu-avx2, cpu-avx512, cpu-avx512bf16, cuda, cuda:N"},
     {"kv",             NULL,              CONFIG_TEXT,   AT(kv),                 0,  0,       NULL, "format of the KV cache: bf16, int8, f32"},
-    {"threads",        NULL,              CONFIG_INT,    AT(threads),            0,  1024,    NULL, "threads of the CPU backend; 0: physical cores"},
+    {"threads",        NULL,              CONFIG_INT,    AT(threads),            0,  1024,    NULL, "threads of the CPU backend; 0: physical cores, or the quota"},
     {"ctx",            NULL,              CONFIG_INT,    AT(ctx),                0,  65536,   NULL, "context limit in tokens"},
     {"temperature",    NULL,              CONFIG_NUMBER, AT(temperature),        0,  100,     NULL, "sampling: 0 takes the best token"},
     {"top_p",          NULL,              CONFIG_NUMBER, AT(top_p),              0,  1,       NULL, "sampling: smallest set of tokens with this probability"},

@@ -49,7 +49,7 @@ struct ox_engine_opts {
     const char *model_dir; /* NULL: the built-in model */
     const char *backend;   /* NULL: auto; "cpu", "cpu-ref", "cpu-avx2", "cuda", "cuda:1" */
     const char *kv;        /* NULL: bf16 (f32 on cpu-ref); "bf16", "int8", "f32" */
-    int n_threads;         /* 0: physical cores */
+    int n_threads;         /* 0: physical cores, or what a container allows */
     uint32_t max_tokens;   /* 0: 65,536; context limit of the sessions */
     bool no_rope, f32_activations;
 };

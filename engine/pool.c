@@ -1,15 +1,13 @@
 /* pool.c - see pool.h. Own code instead of OpenMP: clean under the thread sanitizer, parks when
  * idle, and the split of the work is plain to see. Workers wait for a generation number: they spin
  * for a moment, because operations of a step follow each other within microseconds, then sleep. */
-#define _GNU_SOURCE /* sched_getaffinity, CPU_* */
 #include "engine/pool.h"
 
+#include "engine/cores.h"
 #include "kernels/base/ox_mem.h"
 
 #include <pthread.h>
-#include <sched.h>
 #include <stdatomic.h>
-#include <stdio.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -135,36 +133,6 @@ static void run_parallel(void *user, int n, void (*task)(void *arg, int i), void
 
 /* ---- open, close ---------------------------------------------------------------------------- */
 
-static int read_topology(int cpu, const char *what) {
-    char path[96];
-    int v = -1;
-    snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/topology/%s", cpu, what);
-    FILE *f = fopen(path, "r");
-    if (!f) return -1;
-    if (fscanf(f, "%d", &v) != 1) v = -1;
-    fclose(f);
-    return v;
-}
-
-/* Two hardware threads of one core share its multipliers: one worker a core is as fast and quieter.
- */
-int pool_physical_cores(void) {
-    enum { MAX_CPUS = 1024 };
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set)) return 1;
-    int core[MAX_CPUS], n = 0;
-    for (int cpu = 0; cpu < CPU_SETSIZE && cpu < MAX_CPUS; cpu++) {
-        if (!CPU_ISSET(cpu, &set)) continue;
-        int id = read_topology(cpu, "core_id"), package = read_topology(cpu, "physical_package_id");
-        int name = id < 0 ? -1 - cpu : package * 65536 + id; /* not told: a core of its own */
-        bool is_new = true;
-        for (int i = 0; i < n && is_new; i++)
-            is_new = core[i] != name;
-        if (is_new) core[n++] = name;
-    }
-    return n ? n : 1;
-}
-
 static int start_worker(pool *p, int index, ox_err *err) {
     struct worker_arg *w = ox_alloc(1, sizeof *w, "worker thread", err);
     if (!w) return OX_ENOMEM;
@@ -185,7 +153,7 @@ int pool_open(int n_threads, pool **out, ox_err *err) {
                           MAX_THREADS);
     pool *p = ox_alloc(1, sizeof *p, "thread pool", err);
     if (!p) return OX_ENOMEM;
-    p->host = (struct kn_host){p, n_threads ? n_threads : pool_physical_cores(), run_parallel};
+    p->host = (struct kn_host){p, n_threads ? n_threads : cores_usable(), run_parallel};
     pthread_mutex_init(&p->lock, NULL);
     pthread_cond_init(&p->wake_up, NULL);
     pthread_cond_init(&p->all_done, NULL);

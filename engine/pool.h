@@ -7,9 +7,8 @@
 
 typedef struct pool pool;
 
-int pool_open(int n_threads, pool **out, ox_err *err); /* 0: physical cores this process may use */
+int pool_open(int n_threads, pool **out, ox_err *err); /* 0: cores_usable() */
 void pool_close(pool *p);                              /* NULL is fine */
 const struct kn_host *pool_host(const pool *p);        /* borrowed until close */
-int pool_physical_cores(void);
 
 #endif

@@ -98,7 +98,7 @@ static int open_file(const char *path, uint64_t *size, ox_err *err) {
     }
     close(fd);
     ox_err_set(err, OX_EUSAGE, "%s is a folder", path);
-    return ox_err_fix(err, "name the files in it, each behind its own -f");
+    return ox_err_fix(err, "name the files in it, one by one");
 }
 
 /* Opened without blocking, a pipe whose writer has not come yet is at its end. */
@@ -351,7 +351,7 @@ int ingest_open(const char *spec, const struct ingest_opts *opts, struct ingest 
         in = (struct ingest){0};
     }
     ingest_deinit(&in);
-    return rc ? ox_err_wrap(err, rc, is_stdin ? "read stdin" : "read -f FILE") : 0;
+    return rc ? ox_err_wrap(err, rc, is_stdin ? "read stdin" : "read the file") : 0;
 }
 
 int ingest_bytes(struct buf *raw, const char *name, const struct ingest_opts *opts,

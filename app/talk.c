@@ -232,6 +232,8 @@ static int explain_fit(const struct talk *t, const struct budget *b, ox_err *err
     const char *path = buf_str(&longest->path);
     snprintf(err->where, sizeof err->where, "-f %.60s is %s of them; nothing was sent", path,
              say_count(num, longest->tok.n));
+    if (strcmp(path, "-") == 0)
+        return ox_err_fix(err, "save it to a file first, then: oxbow summarize FILE");
     size_t lines = budget_lines(longest->n_lines, longest->tok.n, b->wanted - budget_free(b));
     if (longest->n_lines < 2) return ox_err_fix(err, "oxbow summarize %.60s", path);
     return ox_err_fix(err, "oxbow summarize %.60s    or ask about a part: -f %.60s:1-%zu", path,

@@ -18,6 +18,8 @@ struct list {
     ox_err *err;
 };
 
+/* Without the closing brace: `docs add` tells more. No tokens: a part was counted, not the whole.
+ */
 static int add_json(struct buf *b, const struct store_doc *d, ox_err *err) {
     int rc = buf_printf(b, err, "{\"id\":\"%s\",\"name\":", d->uid);
     if (!rc) rc = text_json(b, d->name, strlen(d->name), err);
@@ -26,9 +28,10 @@ static int add_json(struct buf *b, const struct store_doc *d, ox_err *err) {
     if (!rc)
         rc = buf_printf(b, err,
                         ",\"kind\":\"%s\",\"encoding\":\"%s\",\"bytes\":%zu,\"lines\":%zu,"
-                        "\"pages\":%zu,\"tokens\":%zu}\n",
-                        d->kind, d->encoding, d->n_bytes, d->n_lines, d->n_pages, d->n_tokens);
-    return rc;
+                        "\"pages\":%zu,\"tokens\":",
+                        d->kind, d->encoding, d->n_bytes, d->n_lines, d->n_pages);
+    if (rc) return rc;
+    return d->n_tokens ? buf_printf(b, err, "%zu", d->n_tokens) : buf_puts(b, "null", err);
 }
 
 /* "d7c1  act.txt  81,177 tokens  3,118 lines  utf-8" */
@@ -36,7 +39,8 @@ static int add_line(struct buf *b, const struct store_doc *d, ox_err *err) {
     char tokens[SAY_BYTES], lines[SAY_BYTES];
     int rc = buf_printf(b, err, "%.4s  ", d->uid);
     if (!rc) rc = text_show(b, d->name, strlen(d->name), TEXT_LINE, err);
-    if (!rc && d->n_tokens) rc = buf_printf(b, err, "  %s tokens", say_count(tokens, d->n_tokens));
+    if (!rc)
+        rc = buf_printf(b, err, "  %s tokens", d->n_tokens ? say_count(tokens, d->n_tokens) : "-");
     if (!rc)
         rc = buf_printf(b, err, "  %s line%s", say_count(lines, d->n_lines),
                         d->n_lines == 1 ? "" : "s");
@@ -49,8 +53,9 @@ static int add_line(struct buf *b, const struct store_doc *d, ox_err *err) {
 
 static int each_doc(void *user, const struct store_doc *d) {
     struct list *l = user;
-    if (l->json) return add_json(&l->b, d, l->err);
-    int rc = add_line(&l->b, d, l->err);
+    int rc = l->json ? add_json(&l->b, d, l->err) : 0;
+    if (l->json) return rc ? rc : buf_puts(&l->b, "}\n", l->err);
+    rc = add_line(&l->b, d, l->err);
     if (!rc) rc = buf_puts(&l->b, "  ", l->err);
     if (!rc) rc = stored_when(&l->b, d->added_us, l->err);
     return rc ? rc : buf_putc(&l->b, '\n', l->err);
@@ -159,28 +164,33 @@ static int each_earlier(void *user, const struct store_doc *d) {
 
 /* States are found by the ids of a prefix, so what was read of the shorter text serves the longer
  * one; here it is only said, and the shorter one goes unless a session uses it. */
-static int follow(struct talk *t, const struct talk_doc *d, struct buf *b, ox_err *err) {
+static int follow(struct talk *t, const struct talk_doc *d, bool json, struct buf *b, ox_err *err) {
     struct earlier e = {.st = t->st, .now = d, .path = buf_str(&d->path)};
     struct ox_tokens old = {0};
     char n[SAY_BYTES];
     size_t same = 0;
     int rc = store_doc_list(t->st, each_earlier, &e, err);
-    if (!rc && !e.id && e.n_of_path)
+    if (!rc && !e.id && e.n_of_path && !json)
         rc = buf_puts(b, "      begins otherwise than before: kept beside the earlier text\n", err);
     if (rc || !e.id) return rc;
     if (store_doc_tokens_get(t->st, e.id, 0, e.n_bytes, &old, NULL) == 0)
         while (same < old.n && same < d->tok.n && old.v[same] == d->tok.v[same])
             same++;
-    rc = buf_printf(b, err, "      goes on from %.4s: %s tokens are new", e.uid,
-                    say_count(n, d->tok.n - same));
     bool is_gone = store_doc_delete(t->st, e.id, false, NULL) == 0;
-    if (!rc) rc = buf_puts(b, is_gone ? "\n" : "; a session keeps that one\n", err);
+    if (json)
+        rc = buf_printf(b, err, ",\"goes_on_from\":\"%s\",\"new_tokens\":%zu", e.uid,
+                        d->tok.n - same);
+    else
+        rc = buf_printf(b, err, "      goes on from %.4s: %s tokens are new", e.uid,
+                        say_count(n, d->tok.n - same));
+    if (!rc && !json) rc = buf_puts(b, is_gone ? "\n" : "; a session keeps that one\n", err);
     ox_free(old.v);
     return rc;
 }
 
 struct added {
     struct buf *b;
+    bool json;
     const struct talk_doc *d;
     ox_err *err;
 };
@@ -189,8 +199,18 @@ static int each_added(void *user, const struct store_doc *row) {
     struct added *a = user;
     struct store_doc d = *row;
     if (!d.n_tokens) d.n_tokens = a->d->tok.n;
+    if (a->json) return add_json(a->b, &d, a->err);
     int rc = add_line(a->b, &d, a->err);
     return rc ? rc : buf_putc(a->b, '\n', a->err);
+}
+
+/* What is not in the text as it stood in the file. */
+static int say_losses(struct buf *b, bool json, size_t n_bad, size_t n_dropped, ox_err *err) {
+    if (json) return buf_printf(b, err, ",\"ill_formed\":%zu,\"left_out\":%zu", n_bad, n_dropped);
+    int rc = n_bad ? buf_printf(b, err, "      %zu ill-formed places are now U+FFFD\n", n_bad) : 0;
+    if (!rc && n_dropped)
+        rc = buf_printf(b, err, "      %zu control characters were left out\n", n_dropped);
+    return rc;
 }
 
 static int add_one(struct cli *c, struct talk *t, const char *path, struct buf *b, ox_err *err) {
@@ -210,13 +230,13 @@ static int add_one(struct cli *c, struct talk *t, const char *path, struct buf *
     if (rc) return rc;
     const struct talk_doc *d = &t->doc[t->n_docs - 1];
     if (!t->st || d->id <= 0) return ox_err_set(err, OX_EDB, "%s", buf_str(&t->save_note));
-    struct added a = {b, d, err};
+    size_t n_before = b->n;
+    struct added a = {b, flags_has(&c->flags, "--json"), d, err};
     rc = store_doc_get(t->st, d->id, each_added, &a, err);
-    if (!rc && n_bad)
-        rc = buf_printf(b, err, "      %zu ill-formed places are now U+FFFD\n", n_bad);
-    if (!rc && n_dropped)
-        rc = buf_printf(b, err, "      %zu control characters were left out\n", n_dropped);
-    if (!rc && flags_has(&c->flags, "--follow")) rc = follow(t, d, b, err);
+    if (!rc) rc = say_losses(b, a.json, n_bad, n_dropped, err);
+    if (!rc && flags_has(&c->flags, "--follow")) rc = follow(t, d, a.json, b, err);
+    if (!rc && a.json) rc = buf_puts(b, "}\n", err);
+    if (rc && a.json) buf_cut(b, n_before); /* no half line */
     return rc;
 }
 

@@ -37,8 +37,8 @@ static int read_count(const struct cli *c, const char *flag, size_t max, size_t 
     unsigned long n = strtoul(s, &end, 10);
     *out = n;
     if (s[0] >= '0' && s[0] <= '9' && !*end && n >= 1 && n <= max) return 0;
-    return ox_err_set(err, OX_EUSAGE, "%s %.40s: a number from 1 to %zu was expected", flag, s,
-                      max);
+    ox_err_set(err, OX_EUSAGE, "%s %.40s: a number from 1 to %zu was expected", flag, s, max);
+    return ox_err_fix(err, "leave %s out: the program chooses", flag);
 }
 
 static int read_opts(const struct cli *c, struct summarize_opts *o, ox_err *err) {
@@ -50,7 +50,8 @@ static int read_opts(const struct cli *c, struct summarize_opts *o, ox_err *err)
     o->restarts = flags_has(&c->flags, "--restart");
     o->is_list = style && strcmp(style, "list") == 0;
     if (!style || o->is_list || strcmp(style, "prose") == 0) return 0;
-    return ox_err_set(err, OX_EUSAGE, "--style %.40s: list or prose was expected", style);
+    ox_err_set(err, OX_EUSAGE, "--style %.40s: list or prose was expected", style);
+    return ox_err_fix(err, "--style list, or leave it out for prose");
 }
 
 /* --- what will be done, and how far it is

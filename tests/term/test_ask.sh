@@ -129,6 +129,8 @@ is_rc 5 "too long"; err_has "does not fit: 70,0" "too long"; err_has "63,488 fre
 err_has "-f big.txt is 70,000 of them" "too long"; err_has "big.txt:1-" "too long"
 ask --dry-run -f big.txt "q"
 is_rc 5 "too long, --dry-run"
+run "$fake" ask --no-save -f - q <big.txt
+is_rc 5 "a long stdin"; err_has "save it to a file first" "a long stdin"; err_lacks "summarize -" "a long stdin"
 ask --json -f big.txt "q"
 python3 -c 'import json,sys; e=json.load(open(sys.argv[1]))["error"]; assert e["code"]==5 and set(e)=={"code","what","where","fix"}, e' \
     "$tmp/err" || fail "--json errors"

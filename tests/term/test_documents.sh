@@ -34,6 +34,15 @@ run "$fake" summarize "$id:2-3" --no-save -m script </dev/null
 is_rc 4 "--no-save looks nowhere"
 run "$fake" summarize "$id:2-3" -m script </dev/null
 is_rc 0 "summarize ID"
+printf 'one\ntwo\nthree\n' >part.txt; ask -f part.txt:1-2 x
+docs list; out_has "part.txt  - tokens  3 lines" "a document of which a part was counted"
+docs list --json; out_has '"lines":3,"pages":0,"tokens":null}' "the same with --json"
+docs add part.txt --json; is_rc 0 "add --json"
+out_has '"name":"part.txt","path":"part.txt","kind":"text","encoding":"utf-8","bytes":14,"lines":3,"pages":0,"tokens":14,"ill_formed":0,"left_out":0}' "add --json"
+[ "$(wc -l <"$tmp/out")" = 1 ] || fail "add --json: one line a document"
+printf 'four\n' >>part.txt; docs add part.txt --follow --json; out_has ',"goes_on_from":"' "add --follow --json"
+docs rm part.txt
+docs add nowhere.txt; err_has "where: read the file" "docs add of nothing"; err_lacks "-f FILE" "docs add of nothing"
 docs rm "$id"; is_rc 1 "rm in use"; err_has "used by" "rm in use"
 docs rm "$id" --force; is_rc 0 "rm --force"; out_has 'deleted' "rm --force"
 docs rm "$id"; is_rc 4 "rm again"

@@ -9,19 +9,42 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { NAMED_PINS = 6 };
+
+struct pins { /* the newest of them, in words */
+    struct buf names;
+    size_t n;
+};
+
+static int each_pin(void *user, const struct states_row *r) {
+    struct pins *p = user;
+    if (!r->pinned || ++p->n > NAMED_PINS) return 0;
+    return buf_printf(&p->names, NULL, "%s#%lld%s%.4s", p->n > 1 ? ", " : "", (long long)r->id,
+                      r->chat_uid[0] ? " of " : "", r->chat_uid);
+}
+
+/* An error that names the pins if they keep the cache above `limit`. */
+static int check_pins(states *s, const struct states_usage *u, uint64_t limit, ox_err *err) {
+    char used[SAY_BYTES], goal[SAY_BYTES];
+    struct pins p = {0};
+    if (u->bytes <= limit) return 0;
+    int rc = states_list(s, each_pin, &p, err);
+    if (!rc && p.n) {
+        ox_err_set(err, OX_EFAIL, "pinned records keep the cache at %s, above %s: %s%s",
+                   say_bytes(used, u->bytes), say_bytes(goal, limit), buf_str(&p.names),
+                   p.n > NAMED_PINS ? ", .." : "");
+        rc = ox_err_fix(err, "oxbow states unpin ID, or unpin '#N'; or a larger states.quota");
+    }
+    buf_deinit(&p.names);
+    return rc;
+}
+
 static int add_usage(states *s, struct buf *b, ox_err *err) {
     struct states_usage u = {0};
-    char used[SAY_BYTES];
     int rc = states_usage(s, &u, err);
     if (!rc) rc = states_words(&u, b, err);
     if (!rc) rc = buf_putc(b, '\n', err);
-    if (!rc && u.full_by_pins) {
-        ox_err_set(err, OX_EFAIL, "cache full: pinned records hold %s",
-                   say_bytes(used, u.pinned_bytes));
-        rc = ox_err_fix(err,
-                        "oxbow states list, then oxbow states unpin ID; or a larger states.quota");
-    }
-    return rc;
+    return rc ? rc : check_pins(s, &u, u.quota_bytes, err);
 }
 
 static int each_record(void *user, const struct states_row *r) {
@@ -57,10 +80,13 @@ static int do_prune(struct cli *c, states *s, struct buf *b, ox_err *err) {
         conf_deinit(&sizes);
     }
     if (!rc) rc = states_prune(s, goal, &freed, err);
-    return rc ? rc : buf_printf(b, err, "freed %s\n", say_bytes(n, freed));
+    if (!rc) rc = buf_printf(b, err, "freed %s\n", say_bytes(n, freed));
+    if (!rc) rc = states_usage(s, &u, err);
+    return rc ? rc : check_pins(s, &u, goal, err);
 }
 
-/* A session by any of its names, or a record as "#12". */
+/* A session by any of its names, or a record as "#12". A pinned session stays in the history (`rm
+ * --older-than`) and in the cache, also one that has no saved state now. */
 static int pin(struct cli *c, states *s, bool pinned, struct buf *b, ox_err *err) {
     store *st = NULL;
     int64_t chat = 0;

@@ -22,4 +22,18 @@ real ask --dry-run --json --no-save "What?"
 [ "$(field reused)" = 0 ] || fail "--no-save looks at no state"
 real ask --json -q -n 2 "What?"
 [ "$(field reused)" = "$planned" ] || fail "what was planned is what happens"
+
+# what is pinned stays in the cache and is named
+real ask -q -n 2 "Another one?"
+run "$real" states pin 1 </dev/null
+is_rc 0 "states pin"; out_has "pinned " "states pin"
+n_pins=$("$real" states list | grep -c '  pinned$')
+[ "$n_pins" -gt 0 ] || fail "a session's records are pinned"
+run "$real" states prune --to 1K </dev/null
+is_rc 1 "prune below the pins"; out_has "freed" "prune below the pins"
+err_has "pinned records keep the cache at" "prune below the pins"; err_has "#" "prune names the pins"; err_has "states unpin" "prune below the pins"
+[ "$("$real" states list | grep -c '  pinned$')" = "$n_pins" ] || fail "prune leaves the pins"
+run "$real" states unpin 1 </dev/null
+run "$real" states prune --to 1K </dev/null
+is_rc 0 "prune without pins"
 done_testing

@@ -96,18 +96,24 @@ static int pin(struct cli *c, states *s, bool pinned, struct buf *b, ox_err *err
         ox_err_set(err, OX_EUSAGE, "states %s needs an ID", pinned ? "pin" : "unpin");
         return ox_err_fix(err, "oxbow sessions lists them; #N is a record of oxbow states list");
     }
-    int rc = 0;
-    if (what[0] != '#') {
-        rc = stored_open(c, true, &st, err);
-        if (!rc) rc = stored_find(c, st, 1, &chat, err);
-        if (!rc) rc = store_chat_get(st, chat, &row, err);
+    if (what[0] == '#') {
+        int rc = states_pin(s, what, pinned, err);
+        return rc ? rc : buf_printf(b, err, "%s %.20s\n", pinned ? "pinned" : "unpinned", what);
     }
-    if (!rc) rc = states_pin(s, what[0] == '#' ? what : row.uid, pinned, err);
-    if (!rc)
-        rc = buf_printf(b, err, "%s %.20s\n", pinned ? "pinned" : "unpinned",
-                        what[0] == '#' ? what : row.uid);
+    int rc = stored_open(c, false, &st, err);
+    if (!rc) rc = stored_find(c, st, 1, &chat, err);
+    if (!rc) rc = store_chat_get(st, chat, &row, err);
+    if (!rc) rc = store_chat_pin(st, chat, pinned, err);
     store_close(st);
-    return rc;
+    if (rc) return rc;
+    ox_err why = {0};
+    rc = states_pin(s, row.uid, pinned, &why);
+    if (rc && rc != OX_ENOTFOUND) {
+        if (err) *err = why;
+        return rc;
+    }
+    return buf_printf(b, err, "%s %s%s\n", pinned ? "pinned" : "unpinned", row.uid,
+                      rc ? ", which has no saved state" : "");
 }
 
 static int do_pin(struct cli *c, states *s, struct buf *b, ox_err *err) {
@@ -167,7 +173,7 @@ const struct verb verb_states = {
     .brief = "cache of saved states",
     .flags = "--to --db " FLAGS_ALWAYS,
     .examples = "oxbow states\tsize, records, what they saved\noxbow states prune --to 5G\n"
-                "oxbow states pin 3f2a\tstays whatever the quota says",
+                "oxbow states pin 3f2a\tstays, whatever quota and age say",
     .max_words = 2,
     .run = run,
 };

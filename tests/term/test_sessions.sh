@@ -146,6 +146,17 @@ ox rm 1 1 --yes
 is_rc 0 "rm 1 1"; [ "$(wc -l <"$tmp/out")" = 1 ] || fail "rm 1 1 deletes one session"
 ox sessions
 grep -q "named twice" "$tmp/out" && fail "rm 1 1: it is gone"
+ox ask -q "pinned by its states"
+ox states pin 1
+is_rc 0 "states pin"; out_has "has no saved state" "states pin"
+ox rm --older-than 0h --dry-run
+grep -q "pinned by its states" "$tmp/out" && fail "a pinned session stays"
+out_has "would delete" "one that is not pinned goes"
+ox states unpin "pinned by its states"
+is_rc 0 "states unpin"
+ox rm --older-than 0h --dry-run
+out_has "pinned by its states" "an unpinned session goes"
+ox rm --yes "pinned by its states"
 ox rm --older-than soon
 is_rc 2 "rm --older-than soon"; err_has "time span" "rm --older-than soon"
 ox rm --older-than 90d --dry-run

@@ -287,8 +287,8 @@ int talk_plan_compact(struct talk *t, ox_err *err) {
     if (!rc) rc = prompt_user(&t->prompt, task, strcspn(task, "\n"), err);
     if (!rc) rc = count_prompt(t, err);
     return rc ? rc
-              : chat_restart(&t->chat, t->parent, prompt_compact_words,
-                             strlen(prompt_compact_words), &added, err);
+              : chat_restart(&t->chat, t->parent, prompt_compact_words, clock_utc_us(), &added,
+                             err);
 }
 
 int talk_plan_aside(struct talk *t, const char *question, size_t n, struct work *job, ox_err *err) {

@@ -242,16 +242,19 @@ static int gather_docs(struct chat_node **path, size_t n, struct chat_node *row,
     return 0;
 }
 
-int chat_restart(struct chat *c, int64_t leaf, const char *text, size_t n, int64_t *added,
+int chat_restart(struct chat *c, int64_t leaf, const char *text, int64_t now_us, int64_t *added,
                  ox_err *err) {
     struct chat_node **path = NULL;
-    struct chat_node row = {.id = chat_new_id(c), .role = OX_ROLE_USER, .end = CHAT_DONE};
+    struct chat_node row = {.id = chat_new_id(c),
+                            .created_us = now_us,
+                            .role = OX_ROLE_USER,
+                            .end = CHAT_DONE,
+                            .n_bytes = strlen(text)};
     size_t n_path = 0;
     int rc = chat_path(c, leaf, &path, &n_path, err);
     if (!rc && n_path && path[0]->role == OX_ROLE_SYSTEM) row.parent = path[0]->id;
-    if (!rc) row.text = ox_memdup(text, n, "message text", err);
+    if (!rc) row.text = ox_memdup(text, row.n_bytes, "message text", err);
     if (!rc && !row.text) rc = OX_ENOMEM;
-    row.n_bytes = n;
     if (!rc) rc = gather_docs(path, n_path, &row, err);
     ox_free(path);
     int64_t fresh = row.id;

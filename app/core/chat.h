@@ -65,7 +65,7 @@ int chat_edit(struct chat *c, int64_t id, const char *text, size_t n, int64_t *a
 /* Another first question (behind the system message, if the path of `leaf` has one) with the
  * documents of that path, each once: where a shorter conversation goes on from. It becomes the
  * leaf. */
-int chat_restart(struct chat *c, int64_t leaf, const char *text, size_t n, int64_t *added,
+int chat_restart(struct chat *c, int64_t leaf, const char *text, int64_t now_us, int64_t *added,
                  ox_err *err);
 /* A copy of the path that ends at `at`; out is overwritten. */
 int chat_fork(const struct chat *c, int64_t at, struct chat *out, ox_err *err);

@@ -121,8 +121,8 @@ int update_compact(struct update *u) {
         state_notice(s, false, from ? "Esc stops the answer first" : "there is no answer yet");
         return 0;
     }
-    int rc = chat_restart(&s->chat, from, prompt_compact_words, strlen(prompt_compact_words),
-                          &question, u->err);
+    int rc = chat_restart(&s->chat, from, prompt_compact_words, (int64_t)(s->now * 1e6), &question,
+                          u->err);
     if (!rc) rc = add_aside(u, question, old, FX_COMPACT, from);
     state_notice(s, false, "the conversation goes on from its summary; [ shows the old branch");
     return rc;

@@ -105,6 +105,7 @@ static void test_chat__restart_keeps_system_and_documents(void **state) {
     const struct chat_node *q = chat_find(&c, fresh);
     assert_int_equal(c.leaf, fresh);
     assert_int_equal(q->parent, sys);
+    assert_int_equal(q->created_us, 5);
     assert_int_equal(q->n_docs, 1);
     assert_string_equal(q->docs[0].name, "a.txt");
     assert_string_equal(words(&c, fresh), "sys short ");

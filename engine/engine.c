@@ -161,10 +161,7 @@ static void fill_defaults(ox_engine *e) {
                                                          : BASE_REPLY_TOKENS;
 }
 
-static int fill_info(ox_engine *e, ox_err *err) {
-    uint64_t key[2];
-    int rc = weights_key(&e->tensors, &e->config, key, err);
-    if (rc) return rc;
+static void fill_info(ox_engine *e, const uint64_t key[2]) {
     add_note(e, e->config.note);
     add_note(e, tokenizer_note(e->tok));
     add_note(e, e->chat.note);
@@ -192,17 +189,20 @@ static int fill_info(ox_engine *e, ox_err *err) {
     if (e->info.n_vocab > e->config.n_vocab) e->info.n_vocab = (uint32_t)e->config.n_vocab;
     e->info.space = statefmt_space(&e->info, &e->shape);
     fill_defaults(e);
-    return 0;
 }
 
 /* ---- open, close ---------------------------------------------------------------------------- */
 
 static int load(ox_engine *e, ox_err *err) {
-    int rc = weights_load(&e->tensors, &e->config, e->kn, e->dev, &e->weights, err);
+    uint64_t key[2];
+    /* The digest first: it touches a third of the file, and packing then lets go of all of it. */
+    int rc = weights_key(&e->tensors, &e->config, key, err);
+    if (!rc) rc = weights_load(&e->tensors, &e->config, e->kn, e->dev, &e->weights, err);
     if (!rc) rc = act_open(&e->config, e->kn, e->dev, &e->facts, &e->act, err);
-    if (!rc) rc = fill_info(e, err);
-    if (!rc) collect_stops(e);
-    return rc;
+    if (rc) return rc;
+    fill_info(e, key);
+    collect_stops(e);
+    return 0;
 }
 
 static int open_engine(const struct ox_engine_opts *opts, const struct kn_backend *kn,

@@ -167,6 +167,26 @@ out:
     return rc;
 }
 
+/* Only whole pages: what stands beside a built-in file belongs to others. Nothing ever writes to
+ * these pages, so that dropping them loses nothing. */
+static void drop_pages(const unsigned char *data, size_t n) {
+    long size = sysconf(_SC_PAGESIZE);
+    if (size <= 0) return;
+    uintptr_t page = (uintptr_t)size, from = ((uintptr_t)data + page - 1) / page * page,
+              to = ((uintptr_t)data + n) / page * page;
+    if (from < to) (void)madvise((void *)from, to - from, MADV_DONTNEED); /* only advice */
+}
+
+void folder_forget(const struct folder *f) {
+    if (!f) return;
+    for (size_t i = 0; i < f->n_files; i++)
+        drop_pages(f->file[i].data, f->file[i].n_bytes);
+#ifdef OXBOW_EMBED
+    for (const struct embed_file *e = embed_table; f->is_embedded && e->name; e++)
+        drop_pages(e->data, e->n_bytes);
+#endif
+}
+
 int folder_get(struct folder *f, const char *name, const unsigned char **data, size_t *n,
                ox_err *err) {
     if (!name[0] || name[0] == '.' || strchr(name, '/')) {

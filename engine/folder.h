@@ -23,4 +23,8 @@ const char *folder_path(const struct folder *f); /* for messages; "built-in" */
 int folder_get(struct folder *f, const char *name, const unsigned char **data, size_t *n,
                ox_err *err);
 
+/* What was read is not needed soon: the process gives its pages of all files back. The bytes stay
+ * valid and come from the file again when they are used. NULL is fine. */
+void folder_forget(const struct folder *f);
+
 #endif

@@ -377,6 +377,7 @@ int st_open(struct folder *f, struct st_set *out, ox_err *err) {
         if (rc == OX_EMODEL && err && !err->fix[0]) damaged(err, "the folder");
         return ox_err_wrap(err, rc, "read weights");
     }
+    s.home = f;
     *out = s;
     return 0;
 }

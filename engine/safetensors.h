@@ -24,6 +24,7 @@ struct st_set {
     struct st_tensor *v; /* sorted by name */
     size_t n;
     void *own;           /* what the names and the list live in */
+    const struct folder *home; /* where the data stands; NULL: in the bytes st_read was given */
 };
 
 int st_open(struct folder *f, struct st_set *out, ox_err *err);        /* the model's tensors */

@@ -419,6 +419,7 @@ struct loader {
     const struct slot *at; /* slots of the layer in work */
     float *host;           /* small tensors as they will lie in w->small; NULL: only count */
     size_t n_small;        /* floats so far */
+    const struct folder *home;
     ox_err *err;
 };
 
@@ -506,14 +507,22 @@ static int pack_layer(struct loader *l, struct ox_layer *y) {
     return rc;
 }
 
+/* After each layer, so that the file's bytes and the packed ones are never resident together;
+ * unless the backend reads the file in place. */
+static void forget_packed(const struct loader *l, const kn_weight *w) {
+    if (l->w->kn->weight_bytes(w)) folder_forget(l->home);
+}
+
 static int pack_all(struct loader *l, const struct ox_config *c, const struct slots *s) {
     static const int self = 0;
     struct ox_weights *w = l->w;
     l->at = s->v;
     int rc = pack(l, &self, 1, &w->embed);
+    if (!rc) forget_packed(l, w->embed);
     l->at++;
     for (int32_t i = 0; !rc && i < c->n_layers; i++) {
         rc = pack_layer(l, &w->layer[i]);
+        if (!rc) forget_packed(l, w->layer[i].down);
         l->at += c->kind[i] == OX_LAYER_GDN ? (int)G_COUNT : (int)A_COUNT;
     }
     l->at++; /* the final norm */
@@ -521,6 +530,7 @@ static int pack_all(struct loader *l, const struct ox_config *c, const struct sl
         w->head = w->embed;
     else
         rc = pack(l, &self, 1, &w->head);
+    if (!rc) forget_packed(l, w->head);
     return rc;
 }
 
@@ -530,7 +540,7 @@ int weights_load(const struct st_set *s, const struct ox_config *c, const struct
     int rc = resolve(s, c, &slots, err);
     if (rc) return rc;
     struct ox_weights w = {.kn = kn, .dev = dev, .n_layers = c->n_layers};
-    struct loader l = {.w = &w, .err = err};
+    struct loader l = {.w = &w, .home = s->home, .err = err};
     w.layer = ox_alloc((size_t)c->n_layers, sizeof *w.layer, "the layers", err);
     if (!w.layer) rc = OX_ENOMEM;
     for (int32_t i = 0; !rc && i < c->n_layers; i++) {

@@ -48,6 +48,41 @@ static void test_folder__reads(void **state) {
     teardown(&p);
 }
 
+/* Pages of files that this process has mapped, or -1 where the system does not tell. */
+static long file_pages(void) {
+    long total, resident, shared;
+    FILE *f = fopen("/proc/self/statm", "r");
+    int n = f ? fscanf(f, "%ld %ld %ld", &total, &resident, &shared) : 0;
+    if (f) fclose(f);
+    return n == 3 ? shared : -1;
+}
+
+static void test_folder__forgets_pages_and_reads_them_again(void **state) {
+    enum { N_BYTES = 4 << 20 };
+    struct place p;
+    struct folder *f = NULL;
+    const unsigned char *a;
+    size_t n;
+    char *text = ox_alloc(N_BYTES + 1, 1, "a text", NULL);
+    assert_non_null(text);
+    for (int i = 0; i < N_BYTES; i++)
+        text[i] = (char)('a' + i % 23);
+    setup(&p, "a.json", text);
+    assert_int_equal(folder_open(p.dir, &f, NULL), 0);
+    folder_forget(f); /* nothing was read yet */
+    assert_int_equal(folder_get(f, "a.json", &a, &n, NULL), 0);
+    assert_int_equal(n, N_BYTES);
+    assert_memory_equal(a, text, n);
+    long before = file_pages(), pages = N_BYTES / sysconf(_SC_PAGESIZE);
+    folder_forget(f);
+    if (before >= 0) assert_true(file_pages() <= before - pages * 9 / 10);
+    assert_memory_equal(a, text, n);
+    folder_close(f);
+    folder_forget(NULL);
+    ox_free(text);
+    teardown(&p);
+}
+
 static void test_folder__name_without_slashes(void **state) {
     struct place p;
     struct folder *f = NULL;
@@ -159,6 +194,7 @@ static void test_folder__out_of_memory(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_folder__reads),
+        cmocka_unit_test(test_folder__forgets_pages_and_reads_them_again),
         cmocka_unit_test(test_folder__name_without_slashes),
         cmocka_unit_test(test_folder__empty_file),
         cmocka_unit_test(test_folder__refuses),

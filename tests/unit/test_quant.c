@@ -93,7 +93,7 @@ static void test_quant__asymmetric_part(void **state) {
         {"m.weight_shape", ST_I32, 1, {2}, (const unsigned char *)shape, sizeof shape, "f"},
         {"m.weight_zero_point", ST_I32, 2, {1, 2}, zeros, sizeof zeros, "f"},
     };
-    const struct st_set s = {v, 4, NULL};
+    const struct st_set s = {.v = v, .n = 4};
     const struct ox_quant_group g = {.bits = 4, .group = 35, .symmetric = false};
     struct kn_part part = {0};
     ox_err err = {0};

@@ -148,6 +148,16 @@ static bool asks_for(const char *form, const char *name, size_t n) {
     return false;
 }
 
+/* Whether what stands for a missing {{text}} points at a document: "{{text|.. the document
+ * above.}}".
+ */
+static bool points_at_document(const char *form) {
+    static const char words[] = "the document above";
+    const char *p = strstr(form, "{{text|"), *end = p ? strstr(p, "}}") : NULL;
+    const char *found = end ? strstr(p, words) : NULL;
+    return found && found < end;
+}
+
 static int add_text(struct buf *text, const char *s, const char *between, ox_err *err) {
     return s && *s ? buf_printf(text, err, "%s%s", text->n ? between : "", s) : 0;
 }
@@ -177,6 +187,10 @@ int named_prompt_fill(struct buf *out, const char *form, const struct named_prom
     if (!rc && !given->file && asks_for(form, "file", 4)) {
         ox_err_set(err, OX_EUSAGE, "this prompt is about a document");
         rc = ox_err_fix(err, "give one: -f FILE");
+    }
+    if (!rc && !given->file && !text.n && points_at_document(form)) {
+        ox_err_set(err, OX_EUSAGE, "this prompt is about a text or a document; there is none");
+        rc = ox_err_fix(err, "give the text behind it or through a pipe, or -f FILE");
     }
     if (!rc) rc = prompt_fill(out, form, v, n, err);
     if (!rc && text.n && !has_place) rc = buf_printf(out, err, "\n\n%s", buf_str(&text));

@@ -27,7 +27,8 @@ struct named_prompt_given {
     const char *text; /* goes before the words; NULL */
 };
 /* Appends the prompt as it is sent. What was typed and has no place in it follows at its end.
- * OX_EUSAGE says what it asks for. */
+ * OX_EUSAGE says what it asks for: also if a missing {{text|..}} stands for a document and there is
+ * none. */
 int named_prompt_fill(struct buf *out, const char *form, const struct named_prompt_given *given,
                       ox_err *err);
 

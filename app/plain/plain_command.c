@@ -329,10 +329,11 @@ static int do_stats(struct plain *p, const char *arg, ox_err *err) {
     return 0;
 }
 
-static const char *waiting_doc(const struct talk *t) {
+/* The one that a prompt is about: the first that waits, else the last that was sent. */
+static const char *meant_doc(const struct talk *t) {
     for (size_t i = 0; i < t->n_docs; i++)
         if (t->doc[i].is_waiting) return buf_str(&t->doc[i].name);
-    return NULL;
+    return t->n_docs ? buf_str(&t->doc[t->n_docs - 1].name) : NULL;
 }
 
 static int do_model(struct plain *p, const char *arg, ox_err *err) {
@@ -369,7 +370,7 @@ static int do_theme(struct plain *p, const char *arg, ox_err *err) {
     return ox_err_fix(err, "the full screen has four; oxbow without --plain opens it");
 }
 
-/* Words behind the name fill it; with a document that waits, its name is {{file}}. One line that
+/* Words behind the name fill it; with a document, its name is {{file}}. One line that
  * can be edited becomes the next one typed, as in the full screen; a longer one is sent. */
 static int do_prompt(struct plain *p, const char *arg, ox_err *err) {
     size_t n = strcspn(arg, " ");
@@ -377,7 +378,7 @@ static int do_prompt(struct plain *p, const char *arg, ox_err *err) {
     char *form = NULL, *name = ox_memdup(arg, n, "name of a prompt", err);
     struct buf text = {0};
     const struct named_prompt_given given = {.text = *rest ? rest : NULL,
-                                             .file = waiting_doc(&p->talk)};
+                                             .file = meant_doc(&p->talk)};
     int rc = name ? named_prompt_load(p->conf, name, &form, err) : OX_ENOMEM;
     if (!rc) rc = named_prompt_fill(&text, form, &given, err);
     if (!rc && p->edits && !memchr(text.p, '\n', text.n))

@@ -55,6 +55,11 @@ ask -t facts -f doc.txt
 out_has "that doc.txt names" "{{file}}"; out_has "Here is a document." "{{file}}"
 run "$fake" ask -m script -t commit <doc.txt
 out_has "three" "-t with stdin as its text"
+ask -t commit
+is_rc 2 "-t commit without a text"; err_has "there is none" "-t commit without a text"; err_has "-f FILE" "-t commit without a text"
+[ -s "$tmp/out" ] && fail "-t commit without a text: nothing is sent"
+ask -t explain -f doc.txt
+is_rc 0 "-t explain of a document"; out_has "the document above" "-t explain of a document"
 ask -t nosuch hello
 is_rc 4 "unknown prompt"; err_has 'no prompt is called "nosuch"' "unknown prompt"; err_has "commit, explain, facts, proofread, translate" "unknown prompt"
 mkdir -p "$HOME/.config/oxbow/prompts"

@@ -56,6 +56,8 @@ err_has "plain lines have no theme" "/theme"
 chat '/states\nhello\n/model nowhere\n/model script\nagain\n/model\n/prompt translate\n/prompt translate Guten Tag\n/prompt nothing\n/promt x\n'
 err_has "GiB quota" "/states"; err_has " tokens must be read again" "/model says the price"; err_has "not a model folder" "/model that is not there"
 out_has "You said: again" "/model"; out_has "Guten Tag" "/prompt"; err_has "nothing" "/prompt of no name"; err_has "did you mean /prompt?" "/promt"
+chat '/prompt explain\n/file log.txt\nhi\n/prompt explain\n'
+err_has "there is none" "/prompt without a text"; out_has "the document above" "/prompt about the document that was sent"
 chat 'a lamp\n/title Lamps\n/sessions\n/search lamp\n/export out.md\n/fork 1\n/new\n/resume Lamps\n'
 err_has 'this session is "Lamps"' "/title"; err_has "1 turn" "/sessions"; err_has "[lamp]" "/search"; err_has "a new session" "/fork"
 grep -q "## You" out.md || fail "/export"

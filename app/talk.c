@@ -92,7 +92,7 @@ void talk_new(struct talk *t) {
     t->chat = (struct chat){0};
     buf_cut(&t->system, 0);
     t->id = 0;
-    t->uid[0] = '\0';
+    t->uid[0] = t->held[0] = '\0';
     t->ledger = (struct chat_ledger){0};
     t->end = CHAT_OPEN;
     buf_cut(&t->answer, 0);
@@ -257,8 +257,16 @@ static int count_prompt(struct talk *t, ox_err *err) {
     return budget_check(&b, err) ? explain_fit(t, &b, err) : 0;
 }
 
+int talk_may_send(const struct talk *t, ox_err *err) {
+    if (!t->st || !t->held[0]) return 0;
+    ox_err_set(err, OX_EBUSY, "%s", t->held);
+    return ox_err_fix(err, "go on in a copy: oxbow fork %.4s (here: /fork), or close it there",
+                      t->uid);
+}
+
 int talk_plan(struct talk *t, const char *question, size_t n, ox_err *err) {
-    int rc = save_again(t, err); /* the leaf gets its saved id */
+    int rc = talk_may_send(t, err);
+    if (!rc) rc = save_again(t, err); /* the leaf gets its saved id */
     t->is_aside = false;
     t->has_question = question != NULL;
     t->parent = t->chat.leaf;
@@ -275,7 +283,8 @@ int talk_plan_compact(struct talk *t, ox_err *err) {
     const struct chat_node *last = talk_message(t, 0);
     int64_t added;
     if (!last) return ox_err_set(err, OX_EUSAGE, "there is no answer yet");
-    int rc = save_again(t, err);
+    int rc = talk_may_send(t, err);
+    if (!rc) rc = save_again(t, err);
     if (!rc) rc = talk_ready(t, err);
     if (rc) return rc;
     t->parent = talk_message(t, 0)->id;
@@ -292,7 +301,8 @@ int talk_plan_compact(struct talk *t, ox_err *err) {
 }
 
 int talk_plan_aside(struct talk *t, const char *question, size_t n, struct work *job, ox_err *err) {
-    int rc = save_again(t, err);
+    int rc = talk_may_send(t, err);
+    if (!rc) rc = save_again(t, err);
     prompt_deinit(&t->prompt);
     t->prompt = job->prompt;
     job->prompt = (struct prompt){0};
@@ -517,7 +527,8 @@ int talk_answer(struct talk *t, const struct talk_watch *watch, ox_err *err) {
 }
 
 int talk_continue(struct talk *t, const struct talk_watch *watch, ox_err *err) {
-    int rc = save_again(t, err);
+    int rc = talk_may_send(t, err);
+    if (!rc) rc = save_again(t, err);
     if (!rc) rc = talk_ready(t, err);
     if (rc) return rc;
     struct chat_node *node = chat_find(&t->chat, t->chat.leaf);

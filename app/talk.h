@@ -41,6 +41,7 @@ struct talk { /* {0} is empty; talk_deinit in every case */
     struct ox_sampling how; /* of the last answer */
     int64_t id;             /* of the session; 0: none yet */
     char uid[17];           /* "" : none yet */
+    char held[160];         /* which other process has the session: read and fork only; "" */
     struct chat chat;
     struct buf system; /* of the first message to come; later the tree has it */
     struct talk_doc *doc;
@@ -71,8 +72,11 @@ int talk_model(struct talk *t, const char *name, ox_err *err);
 void talk_deinit(struct talk *t);
 
 /* Opens a saved session: the path to leaf (0: the one on screen) is in the tree, its documents are
- * known. chat 0: the last session. */
+ * known. chat 0: the last session. One that another process has is read only: t->held says whose.
+ */
 int talk_resume(struct talk *t, int64_t chat, int64_t leaf, ox_err *err);
+/* OX_EBUSY: the session is another process's, and a question would be saved into it. */
+int talk_may_send(const struct talk *t, ox_err *err);
 /* Starts afresh: documents and system prompt go too. */
 void talk_new(struct talk *t);
 

@@ -181,6 +181,7 @@ static int each_message(void *user, const struct chat_node *row) {
 int talk_resume(struct talk *t, int64_t chat, int64_t leaf, ox_err *err) {
     int64_t last = 0;
     struct store_chat row = {0};
+    ox_err busy = {0};
     if (!t->st) {
         ox_err_set(err, OX_ENOTFOUND, "no sessions: nothing is saved here");
         return ox_err_fix(err, "leave --no-save out");
@@ -191,9 +192,14 @@ int talk_resume(struct talk *t, int64_t chat, int64_t leaf, ox_err *err) {
         return ox_err_fix(err, "oxbow starts one");
     }
     if (!rc) rc = store_chat_get(t->st, chat, &row, err);
-    if (!rc) rc = store_chat_lock(t->st, chat, err);
     if (rc) return rc;
+    rc = store_chat_lock(t->st, chat, &busy);
+    if (rc && rc != OX_EBUSY) {
+        if (err) *err = busy;
+        return rc;
+    }
     talk_new(t);
+    snprintf(t->held, sizeof t->held, "%.159s", busy.what);
     t->id = chat;
     memcpy(t->uid, row.uid, sizeof t->uid);
     rc = store_msg_path(t->st, leaf ? leaf : row.leaf, each_message, t, err);

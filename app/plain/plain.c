@@ -271,6 +271,7 @@ static int handle(struct plain *p, struct buf *typed, ox_err *err) {
     int rc = command_parse(buf_str(typed), &c, err);
     if (!rc && c.command) return plain_command(p, buf_str(typed), err);
     if (!rc) rc = plain_ask(p, c.rest, strlen(c.rest), err);
+    if (rc == OX_EBUSY && !isatty(STDIN_FILENO)) return rc; /* nobody is there to fork it */
     if (rc && !p->out.is_closed) { /* nothing typed is lost: it is one key away */
         plain_error(p, err);
         if (p->edits && (rc == OX_EFIT || rc == OX_EUSAGE || rc == OX_EIO))
@@ -296,6 +297,10 @@ void plain_transcript(struct plain *p) {
         output_bytes(&p->out, "\n", 1, NULL);
     }
     ox_free(path);
+    const struct talk *t = &p->talk;
+    if (t->held[0])
+        plain_note(p, "%s; it can be read here; to go on in a copy: oxbow fork %.4s, or /fork",
+                   t->held, t->uid);
 }
 
 static void greet(const struct plain *p) {

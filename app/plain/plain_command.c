@@ -53,6 +53,7 @@ static void take_back_docs(struct plain *p, const struct chat_node *question) {
 void plain_show_branch(struct plain *p) {
     struct talk *t = &p->talk;
     ox_err e = {0};
+    if (t->held[0]) return; /* another process's screen stays as it is */
     if (t->st && t->id && t->chat.leaf > 0 && store_branch_show(t->st, t->id, t->chat.leaf, &e))
         plain_error(p, &e);
 }

@@ -125,6 +125,7 @@ int plain_summarize(struct plain *p, const char *arg, ox_err *err) {
     struct talk *t = &p->talk;
     size_t n = 0;
     int rc = plain_count(arg, t->n_docs, &n, err);
+    if (!rc) rc = talk_may_send(t, err); /* before its parts take minutes */
     if (rc) return rc;
     if (t->n_docs == 0) return ox_err_set(err, OX_EUSAGE, "no document here; /file PATH adds one");
     if (n > t->n_docs) return ox_err_set(err, OX_EUSAGE, "there are %zu documents", t->n_docs);

@@ -321,10 +321,12 @@ static bool holds_lock(const store *st, int64_t chat) {
 static int name_holder(store *st, int64_t chat, ox_err *err) {
     struct flock who = byte_lock(F_WRLCK, chat);
     struct store_chat row = {0};
+    char host[65] = "";
     fcntl(st->lock_fd, F_GETLK, &who);
     store_chat_get(st, chat, &row, NULL);
-    ox_err_set(err, OX_EBUSY, "session %.4s is in use by another oxbow (process %ld)", row.uid,
-               (long)who.l_pid);
+    if (gethostname(host, sizeof host - 1)) host[0] = '\0';
+    ox_err_set(err, OX_EBUSY, "session %.4s is in use by another oxbow (process %ld on %s)",
+               row.uid, (long)who.l_pid, host[0] ? host : "this machine");
     ox_err_fix(err, "read it here and fork it, or close it there");
     return OX_EBUSY;
 }

@@ -88,6 +88,25 @@ for sig in TERM:143 HUP:129; do
     is_rc ${sig#*:} "SIG$sig during an answer"; err_has "stopped after" "SIG$sig during an answer"
 done
 
+# a session that another process has: read, not written; a copy goes on
+mkfifo held
+"$fake" chat --plain -m script <held >"$tmp/out" 2>"$tmp/err" &
+pid=$!
+exec 3>held
+echo "who holds this" >&3
+i=0; until grep -q "tok/s" "$tmp/err" || [ $i = 100 ]; do sleep 0.1; i=$((i + 1)); done
+run "$fake" chat --plain -c -m script </dev/null
+is_rc 0 "-c of a held session"; out_has "oxbow> You said: who holds this" "-c of a held session"
+err_has "in use by another oxbow (process $pid on $(uname -n))" "-c of a held session"; err_has "oxbow fork " "-c of a held session"
+echo "and now" >"$tmp/in"; run "$fake" chat --plain -c -m script <"$tmp/in"
+is_rc 6 "a question to a held session"; err_has "fix:   go on in a copy: oxbow fork " "a question to a held session"
+echo /undo >"$tmp/in"; run "$fake" chat --plain -c -m script <"$tmp/in"
+printf '/continue\n/compact\n/fork\nand now\n' >"$tmp/in"; run "$fake" chat --plain -c -m script <"$tmp/in"
+is_rc 0 "/fork of a held session"; out_has "You said: and now" "/fork of a held session"
+run "$fake" show 2; out_has "who holds this" "the held session"; grep -q "and now" "$tmp/out" && fail "a held session was written to"
+echo "once more" >&3; exec 3>&-; wait $pid; rc=$?; is_rc 0 "the process that holds it"
+run "$fake" show 1; out_has "once more" "the process that holds it wrote on"
+
 # on a terminal
 command -v tmux >/dev/null || { echo "SKIP the terminal part: no tmux"; done_testing; }
 t() { tmux -f /dev/null -S "$tmp/sock" "$@"; }

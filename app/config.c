@@ -39,6 +39,7 @@ const struct config_key config_keys[] = {
     {"color",          NULL,              CONFIG_CHOICE, AT(color),              0,  0,       "auto always never", "auto, always, never"},
     {"mouse",          NULL,              CONFIG_BOOL,   AT(mouse),              0,  0,       NULL, "wheel, click and drag"},
     {"clipboard",      NULL,              CONFIG_CHOICE, AT(clipboard),          0,  0,       "auto terminal program", "by OSC 52, by wl-copy or xclip, or what works"},
+    {"titles",         NULL,              CONFIG_BOOL,   AT(titles),             0,  0,       NULL, "better titles when idle, by models of 1 GiB and more"},
     {"bell",           NULL,              CONFIG_BOOL,   AT(bell),               0,  0,       NULL, "ring when a long read or an answer ends"},
     {"theme",          NULL,              CONFIG_TEXT,   AT(theme),              0,  0,       NULL, "inherit, light, dark, mono"},
     {"width.ambiguous",NULL,              CONFIG_INT,    AT(ambiguous_width),    1,  2,       NULL, "cells of East Asian ambiguous characters"},
@@ -373,6 +374,7 @@ static int load(char *const *env, bool with_file, struct config *out, ox_err *er
                        .states_quota_bytes = -1,
                        .ambiguous_width = 1,
                        .mouse = true,
+                       .titles = true,
                        .save = true};
     const char *named = get_env(env, "OXBOW_CONFIG");
     int rc = find_places(&c, env, err);

@@ -29,7 +29,7 @@ struct config { /* strings are borrowed until config_deinit; NULL: not said */
     const char *db;             /* path of oxbow.db */
     const char *cache_dir;      /* folder of states.db */
     int64_t states_quota_bytes; /* -1: the smaller of 20 GiB and 10 % of the free space */
-    bool plain, mouse, bell, accessible, save;
+    bool plain, mouse, titles, bell, accessible, save;
     enum config_when color;
     enum config_clipboard clipboard;
     const char *clip_env[CONFIG_CLIP_ENV + 1]; /* all that wl-copy and xclip get; ends with NULL */

@@ -164,7 +164,7 @@ static int new_session(struct effects *fx, bool stays_in_list, bool keeps_docs) 
 }
 
 /* Titles and pins of the session on screen may have changed. */
-static int tell_changed(struct effects *fx, int64_t chat, ox_err *err) {
+int effects_changed(struct effects *fx, int64_t chat, ox_err *err) {
     struct store_chat row = {0};
     if (chat == fx->s->chat_id && store_chat_get(fx->st, chat, &row, err) == 0) {
         struct event ev = {.kind = EV_SAVED};
@@ -204,7 +204,7 @@ static int change_session(struct effects *fx, const struct effect *e, ox_err *er
         break;
     default: break;
     }
-    return rc ? rc : tell_changed(fx, e->id, err);
+    return rc ? rc : effects_changed(fx, e->id, err);
 }
 
 /* ---- files --------------------------------------------------------------------------------------
@@ -639,6 +639,7 @@ void effects_close(struct effects *fx) {
     effects_list_close(fx);
     effects_tree_drop(fx);
     effects_drop_summary(fx);
+    buf_deinit(&fx->title.text);
     ox_free(fx->doc);
     ox_free(fx->waiting.text);
     ox_free(fx->answer.tok.v);

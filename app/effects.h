@@ -5,7 +5,7 @@
  * list of sessions and the search in all texts; effects_tree.c how a conversation is read in;
  * effects_copy.c the clipboard;
  * effects_ask.c the engine's side and what is kept of an answer while it streams;
- * effects_summarize.c a document summarised in parts. UI thread. */
+ * effects_summarize.c a document summarised in parts; effects_title.c titles. UI thread. */
 #ifndef EFFECTS_H
 #define EFFECTS_H
 
@@ -78,9 +78,15 @@ struct effects {
     struct fx_list list;
     struct fx_tree tree;
     struct fx_summary *summary; /* owned; NULL: none is being made */
-    struct fx_unsaved {         /* what a full disk kept out */
-        bool is_full;           /* and it was told */
-        int64_t answer;         /* in memory until there is room; 0: none, only drafts */
+    struct fx_title {           /* one that the model makes when nobody asks */
+        double at;              /* when; 0: none is wanted */
+        int64_t chat;
+        uint64_t job;
+        struct buf text;
+    } title;
+    struct fx_unsaved { /* what a full disk kept out */
+        bool is_full;   /* and it was told */
+        int64_t answer; /* in memory until there is room; 0: none, only drafts */
         struct ox_sampling how;
         double retry_at;
     } unsaved;
@@ -147,6 +153,12 @@ void effects_answer_failed(struct effects *fx, const ox_err *e);
 void effects_summarize(struct effects *fx, const struct effect *e);
 bool effects_summary_news(struct effects *fx, const struct news *n); /* true: it was for a part */
 void effects_drop_summary(struct effects *fx);
+int effects_changed(struct effects *fx, int64_t chat, ox_err *err); /* its title or pin, shown */
+void effects_title_want(struct effects *fx, const struct chat_ledger *l); /* after an answer */
+void effects_title_stop(struct effects *fx);
+double effects_title_at(const struct effects *fx); /* when effects_title_tend is due; 0: never */
+void effects_title_tend(struct effects *fx);
+bool effects_title_news(struct effects *fx, const struct news *n);
 void effects_forget_docs(struct effects *fx);
 int effects_count_doc(struct effects *fx, int64_t id,
                       ox_err *err); /* now, or once the model is loaded */

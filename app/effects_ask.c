@@ -372,6 +372,7 @@ static int send_continue(struct effects *fx, int64_t id, ox_err *err) {
 }
 
 void effects_ask(struct effects *fx, const struct effect *e) {
+    effects_title_stop(fx);
     if (fx->load_err.code) {
         fail_answer(fx, &fx->load_err, 0);
         return;
@@ -562,6 +563,7 @@ static void save_cites(struct effects *fx, int64_t answer) {
 static void take_done(struct effects *fx, const struct news *n) {
     struct fx_answer *a = &fx->answer;
     int64_t answer = a->id;
+    bool is_turn = !a->is_aside && n->end == CHAT_DONE;
     thought_end(&a->split, &a->thought, NULL);
     struct chat_ledger cost =
         a->goes_on ? chat_ledger_join(&a->before, a->n_before, &n->ledger) : n->ledger;
@@ -573,6 +575,7 @@ static void take_done(struct effects *fx, const struct news *n) {
     drop_answer(fx);
     effects_event(fx, &ev);
     if (fx->s->n_docs && answer > 0) save_cites(fx, answer);
+    if (is_turn) effects_title_want(fx, &cost);
     ox_free(ev.tok.v);
     effects_usage(fx);
 }
@@ -596,7 +599,7 @@ static void take_counted(struct effects *fx, struct news *n) {
 }
 
 static void take_one(struct effects *fx, struct news *n) {
-    if (effects_summary_news(fx, n)) return;
+    if (effects_summary_news(fx, n) || effects_title_news(fx, n)) return;
     bool is_answer = fx->answer.job != 0 && n->id == fx->answer.job;
     bool is_plan = fx->answer.plan_job != 0 && n->id == fx->answer.plan_job;
     switch (n->kind) {

@@ -146,6 +146,8 @@ static double next_wait(const struct loop *l, double keys_since) {
     if (s->job.busy == BUSY_READING || s->job.busy == BUSY_WRITING) wait = sooner(wait, CLOCK_S);
     double tend_at = effects_tend_at(&l->fx);
     if (tend_at > 0) wait = sooner(wait, tend_at - now);
+    double title_at = effects_title_at(&l->fx);
+    if (title_at > 0) wait = sooner(wait, title_at - now);
     return wait >= LONG_S ? -1 : wait < 0 ? 0 : wait;
 }
 
@@ -294,6 +296,7 @@ static void turn(struct loop *l, double *keys_since) {
     effects_event(&l->fx, &tick);
     save_draft(l);
     effects_tend(&l->fx);
+    effects_title_tend(&l->fx);
     draw_if_due(l);
 }
 

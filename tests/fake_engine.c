@@ -3,8 +3,8 @@
  * expects.
  *
  * A script file (named by model_dir) has lines "key value": answer TEXT, rule WHEN => TEXT,
- * token_us N, prefill_us N, open_fails N, sync_fails N, next_fails N AFTER, ctx N, thinks 1. \n in
- * a text is a line feed, \e an escape byte, \x a byte that is no UTF-8. */
+ * token_us N, prefill_us N, open_fails N, sync_fails N, next_fails N AFTER, ctx N, weights N,
+ * thinks 1. \n in a text is a line feed, \e an escape byte, \x a byte that is no UTF-8. */
 #include "tests/fake_engine.h"
 
 #include <stdatomic.h>
@@ -72,6 +72,8 @@ static void read_script_line(struct fake_script *s, char *line) {
         s->next_after = strtoul(rest, NULL, 10);
     } else if (strcmp(line, "ctx") == 0)
         s->max_tokens = (uint32_t)n;
+    else if (strcmp(line, "weights") == 0)
+        s->weight_bytes = strtoull(value, NULL, 10);
     else if (strcmp(line, "thinks") == 0)
         s->thinks = n != 0;
 }
@@ -118,26 +120,27 @@ int ox_engine_open(const struct ox_engine_opts *opts, ox_engine **out, ox_err *e
     snprintf(e->name, sizeof e->name, "scripted");
     uint32_t most = fake_script.max_tokens ? fake_script.max_tokens : 65536;
     if (opts->max_tokens && opts->max_tokens < most) most = opts->max_tokens;
-    e->info = (struct ox_info){.name = e->name,
-                               .backend = "cpu-fake",
-                               .device = "no device",
-                               .weights = {1, 2},
-                               .vocab = {3, 4},
-                               .template_id = {5, 6},
-                               .space = {7, 8},
-                               .numerics = 1,
-                               .weight_bytes = 1000,
-                               .token_bytes = 10,
-                               .state_bytes = 100,
-                               .n_params = 500,
-                               .defaults = {0, 1, 0, 1, 0, 0, 0},
-                               .n_vocab = 258,
-                               .trained_tokens = 65536,
-                               .max_tokens = most,
-                               .n_gdn_layers = 3,
-                               .n_attn_layers = 1,
-                               .thinks = fake_script.thinks,
-                               .note = ""};
+    e->info =
+        (struct ox_info){.name = e->name,
+                         .backend = "cpu-fake",
+                         .device = "no device",
+                         .weights = {1, 2},
+                         .vocab = {3, 4},
+                         .template_id = {5, 6},
+                         .space = {7, 8},
+                         .numerics = 1,
+                         .weight_bytes = fake_script.weight_bytes ? fake_script.weight_bytes : 1000,
+                         .token_bytes = 10,
+                         .state_bytes = 100,
+                         .n_params = 500,
+                         .defaults = {0, 1, 0, 1, 0, 0, 0},
+                         .n_vocab = 258,
+                         .trained_tokens = 65536,
+                         .max_tokens = most,
+                         .n_gdn_layers = 3,
+                         .n_attn_layers = 1,
+                         .thinks = fake_script.thinks,
+                         .note = ""};
     *out = e;
     return 0;
 }

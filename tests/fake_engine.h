@@ -21,8 +21,9 @@ struct fake_script {
     unsigned token_us, prefill_us; /* sleep a token */
     int open_code, sync_code;      /* OX_E* to fail with; 0: fine */
     int next_code;
-    size_t next_after;   /* fails in place of answer token next_after */
-    uint32_t max_tokens; /* 0: 65,536 */
+    size_t next_after;     /* fails in place of answer token next_after */
+    uint32_t max_tokens;   /* 0: 65,536 */
+    uint64_t weight_bytes; /* 0: 1,000 */
     bool thinks;
     size_t n_forward; /* counted: tokens that were "computed" */
 };

@@ -9,9 +9,9 @@
 
 struct recipe { /* how the answer was made */
     struct config *conf;
-    char engine[32], build[64];
+    char engine[32], model[64];
     uint64_t seed;
-    size_t n_in;
+    size_t n_in, n_out;
     bool is_known;
 };
 
@@ -33,9 +33,10 @@ static int each_ledger(void *user, const struct store_ledger *r) {
     c->top_k = (int64_t)top_k;
     json_decref(o);
     snprintf(p->engine, sizeof p->engine, "%s", r->engine);
-    snprintf(p->build, sizeof p->build, "%s", r->build);
+    snprintf(p->model, sizeof p->model, "%s", r->model);
     p->seed = r->cost.seed;
     p->n_in = r->cost.n_in;
+    p->n_out = r->cost.n_out;
     p->is_known = true;
     return 0;
 }
@@ -44,7 +45,7 @@ static const struct chat_node *last_answer(const struct talk *t, int64_t leaf) {
     const struct chat_node *n = chat_find(&t->chat, leaf ? leaf : t->chat.leaf);
     while (n && n->role != OX_ROLE_ASSISTANT)
         n = n->parent ? chat_find(&t->chat, n->parent) : NULL;
-    return n && n->n_tok ? n : NULL;
+    return n && (n->n_tok || n->n_bytes) ? n : NULL;
 }
 
 static int ignore(void *user, const char *s, size_t n, ox_err *err) {
@@ -52,9 +53,28 @@ static int ignore(void *user, const char *s, size_t n, ox_err *err) {
     return 0;
 }
 
-static int compare(const struct talk *t, const int32_t *old, size_t n_old, ox_err *err) {
-    const struct chat_node *now = chat_find(&t->chat, t->chat.leaf);
-    size_t i = 0;
+struct written { /* the answer as it was; owned */
+    int32_t *tok;
+    size_t n_tok; /* 0: an import, which has words and no ids */
+    char *text;
+    size_t n_bytes;
+};
+
+static int compare_text(const struct chat_node *now, const struct written *old) {
+    size_t i = 0, n_old = old->n_bytes, n_now = now ? now->n_bytes : 0;
+    while (i < n_old && i < n_now && now->text[i] == old->text[i])
+        i++;
+    if (i == n_old) {
+        printf("%zu of %zu bytes equal\n", i, n_old);
+        return 0;
+    }
+    printf("byte %zu of %zu is the first that differs\n", i + 1, n_old);
+    return OX_EFAIL;
+}
+
+static int compare_ids(const struct chat_node *now, const struct written *w) {
+    const int32_t *old = w->tok;
+    size_t i = 0, n_old = w->n_tok;
     while (now && i < n_old && i < now->n_tok && now->tok[i] == old[i])
         i++;
     if (i == n_old) {
@@ -66,29 +86,35 @@ static int compare(const struct talk *t, const int32_t *old, size_t n_old, ox_er
                now->tok[i], old[i]);
     else
         printf("the answer ended after %zu of %zu tokens\n", i, n_old);
-    if (err) *err = (ox_err){.code = OX_EFAIL}; /* said already */
     return OX_EFAIL;
 }
 
 static int answer_again(struct talk *t, const struct chat_node *node, const struct recipe *how,
                         ox_err *err) {
     const struct talk_watch watch = {.text = ignore};
-    size_t n = node->n_tok;
-    int32_t *old = ox_alloc(n, sizeof *old, "tokens", err);
-    if (!old) return OX_ENOMEM;
-    memcpy(old, node->tok, n * sizeof *old);
+    struct written old = {.n_tok = node->n_tok, .n_bytes = node->n_bytes};
+    int rc = OX_ENOMEM;
+    old.tok = ox_alloc(node->n_tok + 1, sizeof *old.tok, "tokens", err);
+    old.text = old.tok ? ox_memdup(node->text, node->n_bytes, "the answer", err) : NULL;
+    if (!old.text) goto out;
+    if (old.n_tok) memcpy(old.tok, node->tok, old.n_tok * sizeof *old.tok);
     t->conf->seed = (int64_t)how->seed;
-    t->conf->max_new = (int64_t)n;
+    t->conf->max_new = (int64_t)(old.n_tok ? old.n_tok : how->n_out);
     t->chat.leaf = node->parent;
-    int rc = talk_plan(t, NULL, 0, err);
+    rc = talk_plan(t, NULL, 0, err);
     if (!rc && how->n_in && how->n_in != t->n_prompt) {
         ox_err_set(err, OX_EFAIL, "this answer was made from another prompt than its branch");
         rc = ox_err_fix(err, "/compact and /summarize in parts make such answers; others replay");
     }
     if (!rc) rc = talk_answer(t, &watch, err);
     if (!rc && t->end == CHAT_STOPPED) rc = OX_ECANCELLED;
-    if (!rc) rc = compare(t, old, n, err);
-    ox_free(old);
+    if (rc) goto out;
+    const struct chat_node *now = chat_find(&t->chat, t->chat.leaf);
+    rc = old.n_tok ? compare_ids(now, &old) : compare_text(now, &old);
+    if (rc && err) *err = (ox_err){.code = rc}; /* said already */
+out:
+    ox_free(old.tok);
+    ox_free(old.text);
     return rc;
 }
 
@@ -100,7 +126,9 @@ int replay_run(struct cli *c, int64_t chat, int64_t leaf, ox_err *err) {
     if (!rc) rc = talk_ready(&t, err); /* ids are known with the model */
     const struct chat_node *node = rc ? NULL : last_answer(&t, leaf);
     if (node) rc = store_run_get(t.st, node->id, each_ledger, &how, err);
-    if (!rc && !how.is_known) {
+    /* Ids are missing in an import, and where another model wrote: its words cannot come again. */
+    bool is_ours = how.is_known && (node->n_tok || strcmp(how.model, t.info->name) == 0);
+    if (!rc && !is_ours) {
         ox_err_set(err, OX_ENOTFOUND, "there is no answer to replay");
         rc = ox_err_fix(err, "its model must be the one in use: -m");
     }

@@ -228,8 +228,8 @@ static int find_model(store *st, const struct store_model *m, int64_t vocab, int
         st->db,
         "INSERT INTO model (source, name, location, weights_hash, template_hash, vocab_id, config) "
         "VALUES (:source, :name, :location, :weights, :template, :vocab, :config) "
-        "ON CONFLICT (weights_hash, template_hash) DO UPDATE SET name = excluded.name, "
-        "location = excluded.location, vocab_id = excluded.vocab_id");
+        "ON CONFLICT (weights_hash, template_hash) DO UPDATE SET source = excluded.source, "
+        "name = excluded.name, location = excluded.location, vocab_id = excluded.vocab_id");
     query_str(&q, ":source", m->source);
     query_str(&q, ":name", m->name);
     query_str(&q, ":location", m->location);

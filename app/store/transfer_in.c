@@ -21,8 +21,12 @@ struct arriving {
     int64_t chat, leaf, created_us, updated_us, model;
     int64_t *message, *doc; /* ids by number - 1 */
     size_t n_messages, cap_messages, n_docs, cap_docs;
-    bool pinned, is_known; /* is_known: was imported before, its lines are passed over */
-    struct buf sources;    /* "name\0id\0" of all sessions that came from other programs */
+    char uid[17], forked_from[17]; /* "": none */
+    const char *title_by;          /* NULL: not said */
+    bool pinned;
+    bool is_known;      /* is here already: its lines are passed over */
+    bool is_copy;       /* another state of a session that is here: gets an id of its own */
+    struct buf sources; /* "name\0id\0" of all sessions that came from other programs */
 };
 
 static int refuse(const struct arriving *a, ox_err *err, const char *what) {
@@ -86,6 +90,28 @@ static int get_key(const struct arriving *a, const char *path, struct ox_key *ke
     return rc;
 }
 
+static int get_uid(const struct arriving *a, const char *path, char uid[17], ox_err *err) {
+    struct buf hex = {0};
+    int rc = get_text(a, path, &hex, err);
+    if (!rc && hex.n && (hex.n != 16 || strspn(buf_str(&hex), "0123456789abcdef") != 16))
+        rc = refuse(a, err, "an id of 16 hex digits was expected");
+    snprintf(uid, 17, "%s", rc ? "" : buf_str(&hex));
+    buf_deinit(&hex);
+    return rc;
+}
+
+/* The one of `names` that the text at `path` is; names[0] if it is none of them. */
+static int get_word(const struct arriving *a, const char *path, const char *const names[], size_t n,
+                    const char **word, ox_err *err) {
+    struct buf text = {0};
+    int rc = get_text(a, path, &text, err);
+    *word = names[0];
+    for (size_t i = 0; i < n; i++)
+        if (names[i] && strcmp(names[i], buf_str(&text)) == 0) *word = names[i];
+    buf_deinit(&text);
+    return rc;
+}
+
 /* A number of an earlier line; 0 if it is allowed and given. */
 static int get_ref(const struct arriving *a, const char *path, const int64_t *ids, size_t n,
                    bool may_be_zero, int64_t *id, ox_err *err) {
@@ -113,15 +139,19 @@ static int take_settings(struct arriving *a, ox_err *err) {
         "('temperature','top_p','top_k',"
         "'min_p','repeat_penalty','seed','system','think','cite') AND type NOT IN "
         "('object','array')), "
-        "extra(json) AS (SELECT json_group_object(key, CASE WHEN type IN ('object','array') THEN "
+        "fresh(json) AS (SELECT json_group_object(key, CASE WHEN type IN ('object','array') THEN "
         "json(value) "
         "WHEN type IN ('true','false') THEN json(type) ELSE value END) FROM json_each(:line) WHERE "
         "key NOT "
         "IN ('oxbow','kind','uid','title','title_by','pinned','created_us','updated_us','leaf',"
-        "'forked_from','settings')) SELECT CASE extra.json WHEN '{}' THEN own.json ELSE "
+        "'forked_from','settings') OR (key = 'uid' AND :copy)), extra(json) AS (SELECT CASE WHEN "
+        "json_type(:line, '$.settings.extra') = 'object' THEN json_patch(json_extract(:line, "
+        "'$.settings.extra'), json) ELSE json END FROM fresh) SELECT CASE extra.json WHEN '{}' "
+        "THEN own.json ELSE "
         "json_set(own.json, "
         "'$.extra', json(extra.json)) END FROM own, extra");
     query_text(&q, ":line", a->line, a->n_line);
+    query_i64(&q, ":copy", a->is_copy);
     int rc = 0;
     if (query_row(&q)) rc = buf_puts(&json, query_col_text(&q, 0, NULL), err);
     int end = query_end(&q, rc ? NULL : err);
@@ -138,11 +168,15 @@ static int finish_session(struct arriving *a, ox_err *err) {
     if (rc) return rc;
     struct query q =
         db_query(a->st->db, "UPDATE session SET created_us = :created, updated_us = :updated, "
-                            "pinned = :pinned WHERE id = :id");
+                            "pinned = :pinned, uid = coalesce(:uid, uid), title_by = "
+                            "coalesce(:by, title_by), forked_from = :from WHERE id = :id");
     int64_t now = db_now_us();
     query_i64(&q, ":created", a->created_us > 0 ? a->created_us : now);
     query_i64(&q, ":updated", a->updated_us > 0 ? a->updated_us : now);
     query_i64(&q, ":pinned", a->pinned);
+    query_str(&q, ":uid", a->uid[0] && !a->is_copy ? a->uid : NULL);
+    query_str(&q, ":by", a->title_by);
+    query_str(&q, ":from", a->forked_from[0] ? a->forked_from : NULL);
     query_i64(&q, ":id", a->chat);
     return query_run(&q, err);
 }
@@ -188,12 +222,37 @@ static int check_source(struct arriving *a, ox_err *err) {
     return rc;
 }
 
+/* ---- sessions of oxbow ---- */
+
+/* Known: the same session, last used at the same time. With another time it went on, here or there:
+ * then both are kept, and "extra" says whose copy the second one is. */
+static int check_uid(struct arriving *a, ox_err *err) {
+    int64_t updated = 0;
+    int rc = get_uid(a, "$.uid", a->uid, err);
+    if (!rc) rc = get_int(a, "$.updated_us", &updated, err);
+    a->is_copy = false;
+    if (rc || !a->uid[0]) return rc;
+    struct query q = db_query(
+        a->st->db, "SELECT max(updated_us = :updated) FROM session WHERE uid = :uid OR "
+                   "CASE WHEN json_valid(settings) THEN json_extract(settings, '$.extra.uid') = "
+                   ":uid END HAVING count(*) > 0");
+    query_i64(&q, ":updated", updated);
+    query_str(&q, ":uid", a->uid);
+    if (query_row(&q)) {
+        a->is_known = a->is_known || query_col_i64(&q, 0) != 0;
+        a->is_copy = true;
+    }
+    return query_end(&q, err);
+}
+
 static int take_session(struct arriving *a, ox_err *err) {
+    static const char *const by[] = {NULL, "line", "model", "user"};
     struct buf title = {0};
     int64_t version = 0, leaf = 0, pinned = 0;
     int rc = finish_session(a, err);
     a->chat = 0;
     if (!rc) rc = check_source(a, err);
+    if (!rc) rc = check_uid(a, err);
     if (rc || a->is_known) {
         a->out->n_known += a->is_known;
         return rc;
@@ -204,6 +263,8 @@ static int take_session(struct arriving *a, ox_err *err) {
     if (!rc) rc = store_chat_new(a->st, buf_str(&title), &a->chat, err);
     if (!rc) rc = get_int(a, "$.created_us", &a->created_us, err);
     if (!rc) rc = get_int(a, "$.updated_us", &a->updated_us, err);
+    if (!rc) rc = get_uid(a, "$.forked_from", a->forked_from, err);
+    if (!rc) rc = get_word(a, "$.title_by", by, 4, &a->title_by, err);
     if (!rc) rc = get_int(a, "$.pinned", &pinned, err);
     if (!rc) rc = get_int(a, "$.leaf", &leaf, err);
     if (!rc) rc = take_settings(a, err);
@@ -218,16 +279,20 @@ static int take_session(struct arriving *a, ox_err *err) {
 }
 
 static int take_model(struct arriving *a, ox_err *err) {
+    static const char *const sources[] = {"folder", "embedded", "remote"};
     struct buf name = {0};
+    const char *source;
     struct ox_key weights, template_id;
     int rc = get_text(a, "$.name", &name, err);
+    if (!rc) rc = get_word(a, "$.source", sources, 3, &source, err);
     if (!rc) rc = get_key(a, "$.weights", &weights, err);
     if (!rc) rc = get_key(a, "$.template", &template_id, err);
     if (rc) goto out;
     struct query q =
         db_query(a->st->db, "INSERT INTO model (source, name, weights_hash, template_hash, "
-                            "config) VALUES ('folder', :name, :weights, :template, '{}') ON "
+                            "config) VALUES (:source, :name, :weights, :template, '{}') ON "
                             "CONFLICT (weights_hash, template_hash) DO NOTHING");
+    query_str(&q, ":source", source);
     query_text(&q, ":name", buf_str(&name), name.n);
     query_key(&q, ":weights", weights);
     query_key(&q, ":template", template_id);
@@ -258,9 +323,9 @@ static bool is_doc_kind(const char *kind) {
 
 /* With its text it is added (or found); without, it is linked if this database has the same text.
  */
-static int find_or_add_doc(struct arriving *a, const char *name, const char *kind,
-                           const struct buf *text, struct ox_key hash, int64_t *id, ox_err *err) {
-    if (!text->n) {
+static int find_or_add_doc(struct arriving *a, const struct store_doc *d, struct ox_key hash,
+                           int64_t *id, ox_err *err) {
+    if (!d->n_bytes) {
         struct query q = db_query(
             a->st->db, "SELECT id FROM document WHERE content_hash = :hash AND ready = 1 LIMIT 1");
         query_key(&q, ":hash", hash);
@@ -268,9 +333,8 @@ static int find_or_add_doc(struct arriving *a, const char *name, const char *kin
         int rc = query_one(&q, id, err);
         return rc == OX_ENOTFOUND ? 0 : rc;
     }
-    struct store_doc d = {.name = name, .kind = kind, .text = text->p, .n_bytes = text->n};
     bool ready = false;
-    int rc = store_doc_add(a->st, &d, id, err);
+    int rc = store_doc_add(a->st, d, id, err);
     while (!rc && !ready)
         rc = store_doc_step(a->st, *id, &ready, NULL, err);
     a->out->n_docs += rc == 0;
@@ -278,23 +342,30 @@ static int find_or_add_doc(struct arriving *a, const char *name, const char *kin
 }
 
 static int take_document(struct arriving *a, ox_err *err) {
-    struct buf name = {0}, kind = {0}, text = {0};
+    struct buf name = {0}, kind = {0}, text = {0}, encoding = {0};
     struct ox_key hash;
     int64_t id = 0, no = 0;
     int rc = get_text(a, "$.name", &name, err);
     if (!rc) rc = get_text(a, "$.type", &kind, err);
     if (!rc) rc = get_text(a, "$.text", &text, err);
+    if (!rc) rc = get_text(a, "$.encoding", &encoding, err);
     if (!rc) rc = get_key(a, "$.hash", &hash, err);
     if (!rc) rc = get_int(a, "$.id", &no, err);
     if (!rc && (no != (int64_t)a->n_docs + 1 || no > MOST_DOCS))
         rc = refuse(a, err, "documents must be numbered 1, 2, ..");
     if (!rc && !is_doc_kind(buf_str(&kind))) rc = refuse(a, err, "an unknown type of document");
-    if (!rc) rc = find_or_add_doc(a, buf_str(&name), buf_str(&kind), &text, hash, &id, err);
+    const struct store_doc d = {.name = buf_str(&name),
+                                .kind = buf_str(&kind),
+                                .encoding = encoding.n ? buf_str(&encoding) : NULL,
+                                .text = buf_str(&text),
+                                .n_bytes = text.n};
+    if (!rc) rc = find_or_add_doc(a, &d, hash, &id, err);
     if (!rc) rc = ox_grow(&a->doc, &a->cap_docs, a->n_docs + 1, sizeof *a->doc, err);
     if (!rc) a->doc[a->n_docs++] = id;
     buf_deinit(&name);
     buf_deinit(&kind);
     buf_deinit(&text);
+    buf_deinit(&encoding);
     return rc;
 }
 
@@ -402,8 +473,21 @@ static int take_citation(struct arriving *a, ox_err *err) {
     return rc;
 }
 
+/* Numbers by name, as they were written; anything else is no sampling. */
+static int get_sampling(const struct arriving *a, struct buf *out, ox_err *err) {
+    int rc = 0;
+    struct query q = db_query(
+        a->st->db, "SELECT CASE WHEN json_type(:line, '$.sampling') = 'object' AND NOT EXISTS "
+                   "(SELECT 1 FROM json_each(:line, '$.sampling') WHERE type NOT IN ('integer', "
+                   "'real')) THEN :line -> '$.sampling' ELSE '{}' END");
+    query_text(&q, ":line", a->line, a->n_line);
+    if (query_row(&q)) rc = buf_puts(out, query_col_text(&q, 0, NULL), err);
+    int end = query_end(&q, rc ? NULL : err);
+    return rc ? rc : end;
+}
+
 static int take_run(struct arriving *a, ox_err *err) {
-    struct buf engine = {0}, build = {0}, stop = {0}, seed = {0};
+    struct buf sampling = {0}, engine = {0}, build = {0}, stop = {0}, seed = {0};
     int64_t message = 0, n[3] = {0};
     unsigned long long seed_no = 0;
     int rc = get_ref(a, "$.message", a->message, a->n_messages, false, &message, err);
@@ -411,6 +495,7 @@ static int take_run(struct arriving *a, ox_err *err) {
     if (!rc) rc = get_text(a, "$.build", &build, err);
     if (!rc) rc = get_text(a, "$.stop", &stop, err);
     if (!rc) rc = get_text(a, "$.seed", &seed, err);
+    if (!rc) rc = get_sampling(a, &sampling, err);
     if (!rc) rc = get_int(a, "$.n_prompt", &n[0], err);
     if (!rc) rc = get_int(a, "$.n_reused", &n[1], err);
     if (!rc) rc = get_int(a, "$.n_out", &n[2], err);
@@ -422,19 +507,22 @@ static int take_run(struct arriving *a, ox_err *err) {
         a->st->db,
         "INSERT OR REPLACE INTO run (message_id, model_id, engine, build, numerics, seed, "
         "sampling, stop, n_prompt, n_reused, n_replayed, n_out, load_us, prefill_us, decode_us, "
-        "exact) VALUES (:message, :model, :engine, :build, 0, :seed, '{}', :stop, :n, :reused, 0, "
+        "exact) VALUES (:message, :model, :engine, :build, 0, :seed, :sampling, :stop, :n, "
+        ":reused, 0, "
         ":out, 0, 0, 0, 0)");
     query_i64(&q, ":message", message);
     query_i64(&q, ":model", a->model);
     query_str(&q, ":engine", buf_str(&engine));
     query_str(&q, ":build", buf_str(&build));
     query_i64(&q, ":seed", (int64_t)seed_no);
+    query_str(&q, ":sampling", buf_str(&sampling));
     query_str(&q, ":stop", buf_str(&stop));
     query_i64(&q, ":n", n[0]);
     query_i64(&q, ":reused", n[1]);
     query_i64(&q, ":out", n[2]);
     rc = query_run(&q, err);
 out:
+    buf_deinit(&sampling);
     buf_deinit(&engine);
     buf_deinit(&build);
     buf_deinit(&stop);

@@ -21,7 +21,12 @@ static int64_t add_doc(store *st, const char *text) {
 /* Two branches, a document, a citation, a stopped answer with every kind of character. */
 static int64_t make_chat(store *st) {
     int64_t chat = 0, q = 0;
-    use_model(st, 1);
+    const struct store_model inside = {.source = "embedded",
+                                       .name = "mini",
+                                       .weights = {9, 9},
+                                       .template_id = {3, 4},
+                                       .vocab = {5, 1}};
+    OK(store_model_use(st, &inside, err));
     int64_t doc = add_doc(st, "From the wall we saw that\nthe lamp was out at a quarter to nine\n");
     OK(store_chat_new(st, "Harbour \"log\" 1911", &chat, err));
     struct chat_doc at = {.doc = doc, .from = 0, .to = 60};
@@ -42,8 +47,11 @@ static int64_t make_chat(store *st) {
     a.thought = "hm";
     a.n_thought = 2;
     OK(store_msg_add(st, chat, &a, &a.id, err));
-    OK(store_run_start(st, a.id, &(struct store_run){.engine = "cpu-ref", .seed = UINT64_MAX},
-                       err));
+    const struct store_run run = {
+        .engine = "cpu-ref", .seed = UINT64_MAX, .sampling = "{\"temperature\":0.7,\"top_k\":0}"};
+    OK(store_run_start(st, a.id, &run, err));
+    const struct chat_ledger cost = {.n_in = 20, .n_reused = 8, .n_out = 12};
+    OK(store_run_end(st, a.id, &cost, "eos", err));
     struct store_cite c = {.msg_from = 9,
                            .msg_to = 46,
                            .quote = "the lamp was out at a quarter to nine",
@@ -66,37 +74,38 @@ static void export(store *st, int64_t chat, struct store_export how, struct buf 
     OK(store_export(st, chat, &how, out, err));
 }
 
-/* Without what must differ: the uid, and the engine's build and numerics. */
-static char *same_part(const struct buf *b) {
-    const char *p = strstr(buf_str(b), "\"title\"");
-    assert_non_null(p);
-    return strdup(p);
-}
-
+/* All bytes: ids, titles by whom, the fork it is, settings, models, ledgers. */
 static void test_transfer__what_goes_out_comes_back(void **state) {
     store *from = store_at(":memory:"), *to = store_at(":memory:");
     struct buf first = {0}, second = {0};
     struct store_imported got;
     struct store_chat row;
-    int64_t chat = make_chat(from);
-    export(from, chat, (struct store_export){.with_docs = true}, &first);
-    OK(store_import(to, first.p, first.n, false, &got, err));
-    assert_int_equal(got.n_chats, 1);
-    assert_int_equal(got.n_messages, 6);
-    assert_int_equal(got.n_docs, 1);
-    assert_int_equal(got.n_skipped, 0);
-    export(to, got.last, (struct store_export){.with_docs = true}, &second);
-    char *a = same_part(&first), *b = same_part(&second);
-    assert_string_equal(a, b);
-    free(a);
-    free(b);
-    OK(store_chat_get(to, got.last, &row, err));
-    assert_string_equal(path_text(to, row.leaf) + strlen(path_text(to, row.leaf)) - 24,
-                        "u:Another branch|a:shown");
-    struct store_imported again;
-    OK(store_import(to, first.p, first.n, false, &again,
-                    err)); /* twice: a second conversation, one document */
-    assert_int_not_equal(again.last, got.last);
+    int64_t chat = make_chat(from), fork = 0;
+    const struct store_export whole = {.with_docs = true};
+    OK(store_chat_get(from, chat, &row, err));
+    OK(store_chat_fork(from, chat, row.leaf, "the fork", &fork, err));
+    OK(store_chat_title(from, fork, "named by hand", STORE_TITLE_USER, err));
+    OK(store_chat_configure(from, fork, "{\"temperature\":0.5,\"extra\":{\"mood\":{\"x\":1}}}",
+                            err));
+    const int64_t chats[] = {chat, fork};
+    for (int i = 0; i < 2; i++) {
+        export(from, chats[i], whole, &first);
+        OK(store_import(to, first.p, first.n, false, &got, err));
+        assert_int_equal(got.n_chats, 1);
+        assert_int_equal(got.n_messages, i ? 4 : 6);
+        assert_int_equal(got.n_skipped, 0);
+        export(to, got.last, whole, &second);
+        assert_string_equal(buf_str(&first), buf_str(&second));
+        OK(store_import(to, first.p, first.n, false, &got, err)); /* again: nothing new */
+        assert_int_equal(got.n_chats, 0);
+        assert_int_equal(got.n_messages, 0);
+        assert_int_equal(got.n_docs, 0);
+        assert_int_equal(got.n_known, 1);
+    }
+    assert_non_null(strstr(second.p, "\"title_by\":\"user\""));
+    assert_non_null(strstr(second.p, row.uid)); /* forked_from */
+    assert_non_null(strstr(second.p, "\"source\":\"embedded\""));
+    assert_non_null(strstr(second.p, "\"sampling\":{\"temperature\":0.7,\"top_k\":0}"));
     size_t n = 0;
     OK(store_chat_count(to, &n, err));
     assert_int_equal(n, 2);
@@ -106,18 +115,53 @@ static void test_transfer__what_goes_out_comes_back(void **state) {
     store_close(to);
 }
 
-static void test_transfer__dry_run_changes_nothing(void **state) {
+/* One that went on since is kept beside, once; deleted, it comes back as itself. */
+static void test_transfer__a_session_that_went_on_comes_as_a_copy(void **state) {
     store *st = store_at(":memory:");
+    struct buf old = {0};
+    struct store_imported got;
+    struct store_chat row, other;
+    size_t n = 0;
+    int64_t chat = make_chat(st);
+    export(st, chat, (struct store_export){0}, &old);
+    OK(store_chat_get(st, chat, &row, err));
+    turn(st, chat, row.leaf, "It goes on", "here");
+    for (int i = 0; i < 2; i++) {
+        OK(store_import(st, old.p, old.n, false, &got, err));
+        assert_int_equal(got.n_chats, i ? 0 : 1);
+        assert_int_equal(got.n_known, i);
+    }
+    OK(store_chat_find(st, row.uid, &got.last, err));
+    assert_int_equal(got.last, chat);
+    OK(store_chat_count(st, &n, err));
+    assert_int_equal(n, 2);
+    OK(store_chat_delete(st, chat, &n, err));
+    OK(store_import(st, old.p, old.n, false, &got, err)); /* its copy is here still */
+    assert_int_equal(got.n_known, 1);
+    OK(store_chat_last(st, &chat, &row.leaf, err));
+    OK(store_chat_get(st, chat, &other, err));
+    assert_string_not_equal(other.uid, row.uid);
+    OK(store_chat_delete(st, chat, &n, err));
+    OK(store_import(st, old.p, old.n, false, &got, err));
+    OK(store_chat_get(st, got.last, &other, err));
+    assert_string_equal(other.uid, row.uid);
+    buf_deinit(&old);
+    store_close(st);
+}
+
+static void test_transfer__dry_run_changes_nothing(void **state) {
+    store *from = store_at(":memory:"), *to = store_at(":memory:");
     struct buf out = {0};
     struct store_imported got;
     size_t n = 0;
-    export(st, make_chat(st), (struct store_export){0}, &out);
-    OK(store_import(st, out.p, out.n, true, &got, err));
+    export(from, make_chat(from), (struct store_export){0}, &out);
+    OK(store_import(to, out.p, out.n, true, &got, err));
     assert_int_equal(got.n_chats, 1);
-    OK(store_chat_count(st, &n, err));
-    assert_int_equal(n, 1);
+    OK(store_chat_count(to, &n, err));
+    assert_int_equal(n, 0);
     buf_deinit(&out);
-    store_close(st);
+    store_close(from);
+    store_close(to);
 }
 
 #define S "{\"oxbow\":1,\"kind\":\"session\",\"title\":\"t\"}\n"
@@ -164,6 +208,7 @@ static void test_transfer__wrong_lines_are_named_and_leave_nothing(void **state)
          3},
         {"unknown verdict", S M1 "{\"kind\":\"citation\",\"message\":1,\"verdict\":\"sure\"}\n", 3},
         {"bad hash", S "{\"kind\":\"model\",\"name\":\"m\",\"weights\":\"12\"}\n", 2},
+        {"bad uid", S "{\"oxbow\":1,\"kind\":\"session\",\"uid\":\"../x\"}\n", 2},
         {"unknown document type",
          S "{\"kind\":\"document\",\"id\":1,\"name\":\"a\",\"type\":\"exe\",\"text\":\"x\"}\n", 2},
         {"second session broken", S M1 S "{", 4},
@@ -231,6 +276,7 @@ static void test_transfer__markdown_for_reading(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_transfer__what_goes_out_comes_back),
+        cmocka_unit_test(test_transfer__a_session_that_went_on_comes_as_a_copy),
         cmocka_unit_test(test_transfer__dry_run_changes_nothing),
         cmocka_unit_test(test_transfer__wrong_lines_are_named_and_leave_nothing),
         cmocka_unit_test(test_transfer__unknown_is_kept_or_counted_never_obeyed),

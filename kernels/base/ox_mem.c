@@ -37,20 +37,36 @@ void *ox_alloc(size_t n, size_t size, const char *purpose, ox_err *err) {
  * as long in a virtual machine, and stops the prefetchers of the hardware. */
 enum { LARGE_PAGE = 2 << 20 };
 
-void *ox_alloc64(size_t n, size_t size, const char *purpose, ox_err *err) {
+/* NULL too when n * size overflows. *bytes is what stands behind the pointer. */
+static void *aligned(size_t n, size_t size, size_t *bytes) {
     void *p = NULL;
     if (!is_refused() && (size == 0 || n <= (SIZE_MAX - 64) / size)) {
-        size_t bytes = (n * size + 63) & ~(size_t)63, align = 64;
-        if (bytes == 0) bytes = 64;
-        if (bytes >= LARGE_PAGE) align = LARGE_PAGE;
-        if (posix_memalign(&p, align, bytes)) p = NULL; /* aligned_alloc wants whole multiples */
+        size_t want = (n * size + 63) & ~(size_t)63, align = 64;
+        if (want == 0) want = 64;
+        if (want >= LARGE_PAGE) align = LARGE_PAGE;
+        if (posix_memalign(&p, align, want)) p = NULL; /* aligned_alloc wants whole multiples */
 #ifdef MADV_HUGEPAGE
         if (p && align == LARGE_PAGE)
-            (void)madvise(p, bytes & ~(size_t)(LARGE_PAGE - 1), MADV_HUGEPAGE);
+            (void)madvise(p, want & ~(size_t)(LARGE_PAGE - 1), MADV_HUGEPAGE);
 #endif
-        if (p) memset(p, 0, bytes);
+        *bytes = want;
     }
-    if (!p) no_memory(err, n, size, purpose);
+    return p;
+}
+
+void *ox_alloc64(size_t n, size_t size, const char *purpose, ox_err *err) {
+    size_t bytes;
+    void *p = aligned(n, size, &bytes);
+    if (p)
+        memset(p, 0, bytes);
+    else
+        no_memory(err, n, size, purpose);
+    return p;
+}
+
+void *ox_reserve64(size_t bytes, const char *purpose, ox_err *err) {
+    void *p = aligned(bytes, 1, &(size_t){0});
+    if (!p) no_memory(err, bytes, 1, purpose);
     return p;
 }
 

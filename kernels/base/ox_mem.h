@@ -17,6 +17,10 @@ void *ox_alloc(size_t n, size_t size, const char *purpose, ox_err *err);
  * large pages where the system has them. Freed with ox_free. */
 void *ox_alloc64(size_t n, size_t size, const char *purpose, ox_err *err);
 
+/* The same in bytes, not zeroed and not touched: for a pool that is handed out piece by piece, so
+ * that a large page is resident only from its first piece on. The taker zeroes. */
+void *ox_reserve64(size_t bytes, const char *purpose, ox_err *err);
+
 /* Makes room for at least `want` elements of `size` bytes in the array *p (type T **, passed as
  * void *), growing *cap by half at least. New bytes are not zeroed. On OX_ENOMEM nothing changed. */
 int ox_grow(void *p, size_t *cap, size_t want, size_t size, ox_err *err);

@@ -38,7 +38,7 @@ int cpu_scratch(kn_dev *dev, size_t bytes, void **out, ox_err *err) {
     return 0;
 }
 
-enum { SLAB_BYTES = 8 << 20 };
+enum { SLAB_BYTES = 32 << 20 }; /* its end is not touched, only its place is taken */
 
 int cpu_slab_take(kn_dev *dev, size_t bytes, struct cpu_slab **slab, char **out, ox_err *err) {
     struct cpu_slab *s = dev->slab;
@@ -46,7 +46,7 @@ int cpu_slab_take(kn_dev *dev, size_t bytes, struct cpu_slab **slab, char **out,
         size_t cap = bytes > SLAB_BYTES ? bytes : SLAB_BYTES;
         s = ox_alloc(1, sizeof *s, "packed weights", err);
         if (!s) return OX_ENOMEM;
-        s->mem = ox_alloc64(cap, 1, "packed weights", err);
+        s->mem = ox_reserve64(cap, "packed weights", err);
         if (!s->mem) {
             ox_free(s);
             return OX_ENOMEM;
@@ -54,7 +54,7 @@ int cpu_slab_take(kn_dev *dev, size_t bytes, struct cpu_slab **slab, char **out,
         s->cap = cap;
         dev->slab = s; /* the one before belongs to its weights */
     }
-    *out = s->mem + s->used;
+    *out = memset(s->mem + s->used, 0, bytes);
     s->used += (bytes + 63) / 64 * 64;
     s->n_users++;
     *slab = s;

@@ -47,7 +47,7 @@ void *cpu_page_alloc(kn_dev *dev, size_t bytes, ox_err *err) {
     if (!r) return NULL;
     r->piece = piece;
     r->n = best_count(piece);
-    r->mem = ox_alloc64(run_bytes(piece, r->n), 1, "device memory", err);
+    r->mem = ox_reserve64(run_bytes(piece, r->n), "device memory", err);
     if (!r->mem) {
         ox_free(r);
         return NULL;

@@ -346,7 +346,8 @@ int states_list(states *s, int (*each)(void *user, const struct states_row *row)
  * other branches of the conversation may be longer than this path, so those are left out. */
 int states_saved(states *s, const struct states_want *want, struct states_saved *out, ox_err *err) {
     *out = (struct states_saved){.word = "none"};
-    if (!s || !s->db) return 0;
+    /* No answer on the path was ever finished. A tip with its number is of a deleted message. */
+    if (!s || !s->db || !want->n_tokens) return 0;
     struct query q = db_query(
         s->db,
         "SELECT s.n_tokens, s.load_us, p.us_per_token, s.pinned, 1 AS whole FROM tip t JOIN "
@@ -354,7 +355,7 @@ int states_saved(states *s, const struct states_want *want, struct states_saved 
         "AND t.message_id = :leaf AND t.moment = 1 AND (:space = 0 OR s.space_id = :space) "
         "UNION ALL SELECT s.n_tokens, s.load_us, p.us_per_token, s.pinned, 0 FROM member m JOIN "
         "snapshot s ON s.id = m.snapshot_id JOIN space p ON p.id = s.space_id WHERE m.session_uid "
-        "= :uid AND (:space = 0 OR s.space_id = :space) AND (:n = 0 OR s.n_tokens <= :n) ORDER BY "
+        "= :uid AND (:space = 0 OR s.space_id = :space) AND s.n_tokens <= :n ORDER BY "
         "whole DESC, 1 DESC LIMIT 1");
     query_str(&q, ":db", want->db_uid);
     query_i64(&q, ":leaf", want->leaf);

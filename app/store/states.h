@@ -86,7 +86,7 @@ int states_list(states *s, int (*each)(void *user, const struct states_row *row)
 struct states_want {
     const char *db_uid, *chat_uid;
     int64_t leaf;    /* last message of the path on screen */
-    size_t n_tokens; /* of that path; 0: not known */
+    size_t n_tokens; /* of that path; 0: no answer yet, "none" */
 };
 struct states_saved {
     const char *word;  /* "saved": the end of the path; "part": something before it; "none" */

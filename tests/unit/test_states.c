@@ -112,7 +112,7 @@ static void test_states__what_a_resume_costs(void **state) {
         {"00000000000000bb", 41, 600, 600, "saved"}, /* a fork shares the message */
         {"00000000000000aa", 43, 900, 600, "part"},
         {"00000000000000aa", 43, 550, 512, "part"}, /* 600 belongs to another branch */
-        {"00000000000000aa", 43, 0, 0, "none"}, /* nothing was answered yet */
+        {"00000000000000aa", 43, 0, 0, "none"},     /* nothing was answered yet */
         {"00000000000000aa", 41, 0, 0, "none"}, /* nor here: the tip is older than the message */
         {"00000000000000aa", 43, 100, 0, "none"},
         {"00000000000000bb", 43, 900, 0, "none"},

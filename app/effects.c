@@ -177,14 +177,29 @@ int effects_changed(struct effects *fx, int64_t chat, ox_err *err) {
     return fx->s->screen == SCREEN_SESSIONS ? effects_list(fx, err) : 0;
 }
 
+/* The saved states of a session follow it: "drop", "pin", "unpin". Nobody waits for the job (id 0),
+ * and without a cache there is nothing to do. */
+static void order_states(struct effects *fx, const char *what, const char *uid) {
+    struct work job = {.kind = WORK_STATES};
+    struct buf order = {0};
+    if (!fx->w || !fx->conf->save || buf_printf(&order, NULL, "%s %s", what, uid)) return;
+    job.text = buf_take(&order, NULL);
+    worker_send(fx->w, &job, NULL);
+}
+
 static int change_session(struct effects *fx, const struct effect *e, ox_err *err) {
+    struct store_chat was = {0};
     size_t n = 0;
     int64_t made = 0;
     int rc = 0;
     if (!fx->st || !e->id) return ox_err_set(err, OX_ENOTFOUND, "this session is not saved yet");
+    store_chat_get(fx->st, e->id, &was, NULL);
     switch ((int)e->kind) {
     case FX_RENAME: rc = store_chat_title(fx->st, e->id, e->text, STORE_TITLE_USER, err); break;
-    case FX_PIN: rc = store_chat_pin(fx->st, e->id, e->id2 != 0, err); break;
+    case FX_PIN:
+        rc = store_chat_pin(fx->st, e->id, e->id2 != 0, err);
+        if (!rc) order_states(fx, e->id2 ? "pin" : "unpin", was.uid);
+        break;
     case FX_BRANCH: return store_branch_show(fx->st, e->id, e->id2, err);
     case FX_FORK: {
         struct store_chat row = {0};
@@ -200,6 +215,7 @@ static int change_session(struct effects *fx, const struct effect *e, ox_err *er
     case FX_DELETE:
         if (e->id == fx->s->chat_id) new_session(fx, true, false);
         rc = store_chat_delete(fx->st, e->id, &n, err);
+        if (!rc) order_states(fx, "drop", was.uid);
         if (!rc) effects_notice(fx, false, "deleted, %zu messages", n);
         break;
     default: break;

@@ -630,7 +630,7 @@ static void take_one(struct effects *fx, struct news *n) {
             fail_answer(fx, &n->err, 0);
         else if (n->id == fx->load_job)
             take_load_failure(fx, &n->err);
-        else if (n->err.code != OX_ECANCELLED)
+        else if (n->id && n->err.code != OX_ECANCELLED)
             effects_fail(fx, &n->err);
         take_counted(fx, n);
         break;

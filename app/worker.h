@@ -26,7 +26,7 @@ enum work_kind {
 /* A job, handed over by worker_send. {0} is empty. */
 struct work {
     enum work_kind kind;
-    uint64_t id; /* the caller's; comes back in the news */
+    uint64_t id; /* the caller's; comes back in the news; 0: nobody waits for it */
     char *text;  /* owned. LOAD: model folder or NULL; ENCODE: the text */
     size_t n_bytes;
     struct prompt prompt;   /* PLAN, ANSWER: owned */

@@ -7,7 +7,7 @@ WAIT=60
 answering() { wait_for 'tok/s' $WAIT; }
 done_() { wait_gone 'Esc stop' $WAIT; }
 
-start 100 30 --temp 0 -n 300
+start 100 30 --temp 0 -n 900
 wait_for 'Type a question and press Enter.'
 wait_for 'oxbow-mini' $WAIT
 type_ 'Name one colour.'; keys Enter
@@ -66,7 +66,16 @@ keys C-c
 wait_for 'put aside'
 
 # kill -9 in the middle; the same session goes on from its saved state
-type_ 'Write a long story about a storm.'; keys Enter
+type_ '/new'; keys Enter
+wait_for '| new session'
+type_ '/set max-new 4000'; keys Enter # a story that the model never ends: 10 s at least
+wait_for 'max_new is 4000'
+type_ 'Write a long story about a lamp.'; keys Enter
+answering
+esc
+wait_for 'stopped by you after'
+type_ '/continue'; keys Enter
+wait_gone 'stopped by you after'
 answering
 sleep 1
 kill -9 "$(program_pid)"

@@ -197,7 +197,7 @@ static void resize(struct image *im, size_t n) {
 
 static void put_bytes(struct image *im, size_t at, const unsigned char *p, size_t n) {
     if (at + n > im->n) resize(im, at + n);
-    memcpy(im->p + at, p, n);
+    if (n) memcpy(im->p + at, p, n);
 }
 
 static void apply(struct image *im, const struct event *e) {

@@ -34,17 +34,18 @@ static bool is_counting(const struct effects *fx) {
     return false;
 }
 
-static int plan(struct effects *fx, int64_t id, ox_err *err) {
+/* The document, or the part of it that was attached; two parts may be of one document. */
+static int plan(struct effects *fx, ox_err *err) {
     struct fx_summary *k = fx->summary;
-    const struct open_doc *d = effects_find_doc(fx, id);
-    if (!fx->info || !d || is_counting(fx))
+    if (!fx->info || is_counting(fx))
         return ox_err_set(err, OX_EBUSY, "the document is still being read in; a moment");
-    k->number = (size_t)(d - fx->s->doc) + 1;
-    k->doc.id = id;
-    k->doc.to = d->d.n_bytes;
-    k->doc.first_line = 1;
+    const struct open_doc *d = &fx->s->doc[k->number - 1];
+    k->doc.id = d->d.id;
+    k->doc.from = d->d.from;
+    k->doc.to = effects_doc_end(d);
+    k->doc.first_line = sheet_line_of(&fx->s->sheet_doc[k->number - 1], d->d.from);
     k->doc.tok.n = d->d.n_tokens;
-    int rc = buf_add(&k->doc.text, d->d.text, d->d.n_bytes, err);
+    int rc = buf_add(&k->doc.text, d->d.text + k->doc.from, k->doc.to - k->doc.from, err);
     k->talk = (struct talk){
         .conf = fx->conf, .st = fx->st, .w = fx->w, .info = fx->info, .doc = &k->doc, .n_docs = 1};
     const struct summarize_opts opts = {0};
@@ -110,8 +111,9 @@ void effects_summarize(struct effects *fx, const struct effect *e) {
         effects_answer_failed(fx, &failed);
         return;
     }
+    fx->summary->number = fx->s->job.n_doc;
     effects_begin_answer(fx, e->id2);
-    if (plan(fx, e->id, &failed))
+    if (plan(fx, &failed))
         fail(fx, &failed);
     else
         next_step(fx);

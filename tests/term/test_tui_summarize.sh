@@ -31,6 +31,16 @@ keys Tab '[' # of the last question: none; of the first one: the old branch
 keys C-c C-c
 wait_for 'LEFT 0'
 
+# of a part that was attached only its lines are read
+script 'answer Plain answer.\nprefill_us 150\nrule Write a summary => All was quiet there.\n'
+start 100 30 -m "$DIR/script" -f "$DIR/log.txt:601-880"
+wait_for 'log.txt:601-880: 1'
+type_ '/summarize'; keys Enter
+wait_for 'part 1 of 3' # two and a merge; the whole file takes six
+wait_for 'All was quiet there.' 30
+keys C-c C-c
+wait_for 'LEFT 0'
+
 # a question that does not fit: the third way out
 script 'answer Plain answer.\nctx 1200\nrule Summarise our conversation => We spoke of much.\n'
 start 100 30 -m "$DIR/script"

@@ -36,7 +36,8 @@ script 'answer Plain answer.\nprefill_us 150\nrule Write a summary => All was qu
 start 100 30 -m "$DIR/script" -f "$DIR/log.txt:601-880"
 wait_for 'log.txt:601-880: 1'
 type_ '/summarize'; keys Enter
-wait_for 'part 1 of 3' # two and a merge; the whole file takes six
+wait_for 'part 1 of 3'
+pane | grep -q ' of [6-9],[0-9]* tokens' || fail 'a half of 16,000 tokens was to be read'
 wait_for 'All was quiet there.' 30
 keys C-c C-c
 wait_for 'LEFT 0'

@@ -13,7 +13,6 @@ enum {
     PART_ANSWER = 512,  /* tokens; long enough for a page's worth, short enough to merge many */
     MARK_TOKENS = 48,   /* role marks and the words before a document */
     PART_WORDS = 100,   /* asked for of a part */
-    WORDS = 150,        /* of the result, if nothing was said */
     QUOTE_ANSWER = 160, /* tokens of a quoted sentence */
     QUOTE_FAILS = 6,    /* tries in a row without a new sentence, after which a list ends */
     QUOTE_PART = 4096,  /* tokens from which a small model quotes at once */
@@ -227,7 +226,7 @@ int summarize_plan(struct summarize *s, struct talk *t, const struct summarize_o
                    ox_err *err) {
     struct budget b = budget_for(t->info->max_tokens, 0, 0);
     *s = (struct summarize){.t = t, .opts = *opts};
-    if (!s->opts.n_words) s->opts.n_words = WORDS;
+    if (!s->opts.n_words) s->opts.n_words = SUMMARY_WORDS;
     size_t words = s->opts.n_words * 3 + 64; /* a model that does not stop is stopped */
     s->max_answer = t->conf->max_new > 0 ? (size_t)t->conf->max_new : words;
     if (s->max_answer > b.reserve) s->max_answer = b.reserve;
@@ -243,20 +242,10 @@ int summarize_plan(struct summarize *s, struct talk *t, const struct summarize_o
 /* --- one step
  * -------------------------------------------------------------------------------------- */
 
-static int write_question(const char *name, size_t n_words, struct buf *out, ox_err *err) {
-    char words[24];
-    snprintf(words, sizeof words, "%zu", n_words);
-    const struct prompt_value value = {"words", words};
-    int rc = prompt_fill(out, prompt_builtin(name), &value, 1, err);
-    while (!rc && out->n && out->p[out->n - 1] == '\n')
-        buf_cut(out, out->n - 1);
-    return rc;
-}
-
 static int write_task(const struct summarize *s, size_t i, struct buf *out, ox_err *err) {
-    if (!is_last(s, i)) return write_question("summarize", PART_WORDS, out, err);
-    return write_question(s->opts.is_list ? "summarize_list" : "summarize", s->opts.n_words, out,
-                          err);
+    if (!is_last(s, i)) return summary_question(out, "summarize", PART_WORDS, err);
+    return summary_question(out, s->opts.is_list ? "summarize_list" : "summarize", s->opts.n_words,
+                            err);
 }
 
 /* What the step reads: its part of the document, or the summaries below it. */
@@ -362,7 +351,8 @@ static int build(const struct summarize *s, size_t i, const char *question, stru
                  ox_err *err) {
     struct buf source = {0}, task = {0};
     int rc = write_source(s, i, &source, err);
-    if (!rc) rc = question ? write_question(question, 0, &task, err) : write_task(s, i, &task, err);
+    if (!rc)
+        rc = question ? summary_question(&task, question, 0, err) : write_task(s, i, &task, err);
     if (!rc) rc = prompt_document(p, buf_str(&source), source.n, NULL, 0, err);
     if (!rc) rc = prompt_user(p, buf_str(&task), task.n, err);
     buf_deinit(&source);
@@ -377,7 +367,7 @@ static int ask_quote(struct stepping *k, size_t i, ox_err *err) {
     struct buf task = {0};
     int rc = build(k->s, i, NULL, &p, err);
     if (!rc) rc = prompt_assistant(&p, buf_str(&st->text), st->text.n, k->tok.v, k->tok.n, err);
-    if (!rc) rc = write_question("summarize_quote", 0, &task, err);
+    if (!rc) rc = summary_question(&task, "summarize_quote", 0, err);
     if (!rc) rc = prompt_user(&p, buf_str(&task), task.n, err);
     buf_deinit(&task);
     k->is_shown = false;
@@ -444,7 +434,7 @@ static int ask_session(struct summarize *s, const struct summarize_watch *watch,
         buf_cut(&task, 0);
         k.out = &st->quote;
         k.is_shown = false;
-        rc = write_question("summarize_quote", 0, &task, err);
+        rc = summary_question(&task, "summarize_quote", 0, err);
         if (!rc) rc = talk_turn(&k, &task, QUOTE_ANSWER, err);
         if (s->end != CHAT_STOPPED) s->end = end;
     }
@@ -516,7 +506,7 @@ static int ask_sentences(struct summarize *s, size_t i, const struct summarize_w
     rc = watch->text(watch->user, buf_str(&st->text), st->text.n, err);
     if (rc || s->n_steps > 1) return rc;
     struct buf task = {0}; /* a session, as any summary in one pass */
-    rc = write_question("summarize_sentences", 0, &task, err);
+    rc = summary_question(&task, "summarize_sentences", 0, err);
     if (!rc) rc = talk_tell(s->t, buf_str(&task), task.n, buf_str(&st->text), st->text.n, err);
     if (!rc) cited_save(s->t);
     buf_deinit(&task);

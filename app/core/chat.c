@@ -217,6 +217,13 @@ int chat_edit(struct chat *c, int64_t id, const char *text, size_t n, int64_t *a
     return rc;
 }
 
+bool chat_has_doc(const struct chat *c, int64_t leaf, int64_t doc) {
+    for (const struct chat_node *at = chat_find(c, leaf); at; at = chat_find(c, at->parent))
+        for (size_t i = 0; i < at->n_docs; i++)
+            if (at->docs[i].doc == doc) return true;
+    return false;
+}
+
 static bool has_doc(const struct chat_node *row, const struct chat_doc *d) {
     for (size_t i = 0; i < row->n_docs; i++)
         if (row->docs[i].doc == d->doc && row->docs[i].from == d->from && row->docs[i].to == d->to)

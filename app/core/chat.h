@@ -89,6 +89,7 @@ int chat_path(const struct chat *c, int64_t leaf, struct chat_node ***path, size
 int64_t chat_sibling(const struct chat *c, int64_t id, int step, size_t *place, size_t *n);
 /* The youngest leaf below `id` (itself if nothing is below): where switching to a sibling leads. */
 int64_t chat_leaf_below(const struct chat *c, int64_t id);
+bool chat_has_doc(const struct chat *c, int64_t leaf, int64_t doc); /* it stands on the path */
 /* The n-th question of a path, counted from 1, as people count turns; 0 if there are fewer. */
 int64_t chat_turn(const struct chat *c, int64_t leaf, size_t turn);
 

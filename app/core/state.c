@@ -30,10 +30,7 @@ static void free_doc(struct open_doc *d) {
 }
 
 bool state_has_read(const struct app_state *s, int64_t doc) {
-    for (size_t i = 0; i < s->sheet.n; i++)
-        for (size_t d = 0; d < s->sheet.path[i]->n_docs; d++)
-            if (s->sheet.path[i]->docs[d].doc == doc) return true;
-    return false;
+    return chat_has_doc(&s->chat, s->chat.leaf, doc);
 }
 
 void state_drop_docs(struct app_state *s) {

@@ -2,6 +2,9 @@
 #include "app/core/summary.h"
 
 #include "app/core/budget.h"
+#include "app/core/prompt.h"
+
+#include <stdio.h>
 
 /* Parts of about one size, so that no part is a mere remnant, each at most `most` tokens. Where the
  * next chunk begins a section, a part may end up to an eighth early. */
@@ -36,6 +39,27 @@ bool summary_wants_parts(size_t tokens, size_t context, bool is_small) {
     enum { MARKS = 96 }; /* role marks, the words around a document, the question */
     struct budget b = budget_for(context, 0, 0);
     return (is_small && tokens > SUMMARY_SMALL_PART) || tokens + b.reserve + MARKS > b.limit;
+}
+
+int summary_question(struct buf *out, const char *prompt, size_t words, ox_err *err) {
+    char number[24];
+    snprintf(number, sizeof number, "%zu", words);
+    const struct prompt_value value = {"words", number};
+    int rc = prompt_fill(out, prompt_builtin(prompt), &value, 1, err);
+    while (!rc && out->n && out->p[out->n - 1] == '\n')
+        buf_cut(out, out->n - 1);
+    return rc;
+}
+
+int summary_whole_question(struct buf *out, size_t number, const char *name, ox_err *err) {
+    int rc = number
+                 ? buf_printf(out, err, "Look at document %zu, %s, and at no other. ", number, name)
+                 : 0;
+    return rc ? rc : summary_question(out, "summarize", SUMMARY_WORDS, err);
+}
+
+int summary_parts_question(struct buf *out, const char *name, ox_err *err) {
+    return buf_printf(out, err, "Summarise %s, in parts.", name);
 }
 
 int summary_make(const struct chunk *chunks, const size_t *tokens, size_t n_chunks,

@@ -31,6 +31,14 @@ enum { SUMMARY_SMALL_PART = 12288, SUMMARY_SMALL_BYTES = 1 << 30 };
 /* Does a document of so many tokens have to be, or is it better, summarised in parts? */
 bool summary_wants_parts(size_t tokens, size_t context, bool is_small);
 
+/* What is asked for a summary: the prompt of this name (prompts/), about so many words. */
+int summary_question(struct buf *out, const char *prompt, size_t words, ox_err *err);
+enum { SUMMARY_WORDS = 150 }; /* if nothing was said */
+/* The same of a document that stands in the context; number 0: alone, else the `number`-th. */
+int summary_whole_question(struct buf *out, size_t number, const char *name, ox_err *err);
+/* The question that stands for a summary in parts on the path. */
+int summary_parts_question(struct buf *out, const char *name, ox_err *err);
+
 /* chunks join to the document; tokens[i] are those of chunk i. OX_EFIT if even one chunk with the
  * instructions does not fit, or a merge of two cannot. */
 int summary_make(const struct chunk *chunks, const size_t *tokens, size_t n_chunks,

@@ -138,17 +138,10 @@ static size_t docs_ahead(const struct app_state *s) {
 /* The document stands in the context, or comes into it with the question. */
 static int summarize_whole(struct update *u, size_t n) {
     struct app_state *s = u->s;
-    const struct prompt_value words = {"words", "150"};
     struct open_doc *d = &s->doc[n - 1];
     struct buf task = {0};
     d->is_pending = d->is_pending || !state_has_read(s, d->d.id);
-    int rc =
-        docs_ahead(s) > 1
-            ? buf_printf(&task, u->err, "Look at document %zu, %s, and at no other. ", n, d->d.name)
-            : 0;
-    if (!rc) rc = prompt_fill(&task, prompt_builtin("summarize"), &words, 1, u->err);
-    while (!rc && task.n && task.p[task.n - 1] == '\n')
-        buf_cut(&task, task.n - 1);
+    int rc = summary_whole_question(&task, docs_ahead(s) > 1 ? n : 0, d->d.name, u->err);
     if (!rc) rc = update_send(u, buf_str(&task), task.n);
     buf_deinit(&task);
     return rc;
@@ -165,7 +158,7 @@ static int summarize_parts(struct update *u, size_t n) {
                              .end = CHAT_DONE,
                              .created_us = (int64_t)(s->now * 1e6)};
     int64_t question = node.id, doc = d->d.id;
-    int rc = buf_printf(&task, u->err, "Summarise %s, in parts.", d->d.name);
+    int rc = summary_parts_question(&task, d->d.name, u->err);
     node.n_bytes = task.n;
     node.text = buf_take(&task, NULL);
     if (rc)

@@ -10,19 +10,10 @@
 /* The document stands in the context, or comes into it with the question. */
 static int summarize_whole(struct plain *p, size_t n, ox_err *err) {
     struct talk *t = &p->talk;
-    const struct prompt_value words = {"words", "150"};
     struct buf task = {0};
-    bool is_read = false;
-    for (size_t i = 0; i < t->chat.n; i++)
-        for (size_t d = 0; d < t->chat.node[i].n_docs; d++)
-            is_read = is_read || t->chat.node[i].docs[d].doc == t->doc[n - 1].id;
-    if (!is_read) t->doc[n - 1].is_waiting = true;
-    int rc = t->n_docs > 1 ? buf_printf(&task, err, "Look at document %zu, %s, and at no other. ",
-                                        n, buf_str(&t->doc[n - 1].name))
-                           : 0;
-    if (!rc) rc = prompt_fill(&task, prompt_builtin("summarize"), &words, 1, err);
-    while (!rc && task.n && task.p[task.n - 1] == '\n')
-        buf_cut(&task, task.n - 1);
+    struct talk_doc *d = &t->doc[n - 1];
+    d->is_waiting = d->is_waiting || !chat_has_doc(&t->chat, t->chat.leaf, d->id);
+    int rc = summary_whole_question(&task, t->n_docs > 1 ? n : 0, buf_str(&d->name), err);
     if (!rc) rc = plain_ask(p, buf_str(&task), task.n, err);
     buf_deinit(&task);
     return rc;
@@ -75,7 +66,7 @@ static int do_part(struct plain *p, struct summarize *s, size_t i, struct work *
 
 static int do_last(struct plain *p, struct summarize *s, struct work *job, ox_err *err) {
     struct buf words = {0};
-    int rc = buf_printf(&words, err, "Summarise %s, in parts.", buf_str(&s->t->doc->name));
+    int rc = summary_parts_question(&words, buf_str(&s->t->doc->name), err);
     if (rc)
         work_deinit(job);
     else

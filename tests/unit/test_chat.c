@@ -108,6 +108,8 @@ static void test_chat__restart_keeps_system_and_documents(void **state) {
     assert_int_equal(q->created_us, 5);
     assert_int_equal(q->n_docs, 1);
     assert_string_equal(q->docs[0].name, "a.txt");
+    assert_true(chat_has_doc(&c, fresh, 7) && chat_has_doc(&c, end, 7));
+    assert_false(chat_has_doc(&c, sys, 7) || chat_has_doc(&c, end, 8));
     assert_string_equal(words(&c, fresh), "sys short ");
     size_t place = 0, n = 0;
     assert_int_equal(chat_sibling(&c, fresh, -1, &place, &n), 90);

@@ -5,6 +5,7 @@ import os
 import pty
 import random
 import re
+import shutil
 import signal
 import struct
 import subprocess
@@ -13,6 +14,7 @@ import termios
 import time
 import tty
 
+BYTES_A_TOKEN = 4.4  # of oxbow-mini, in that text
 CANDLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "data", "candle.txt")
 
 
@@ -41,6 +43,18 @@ def make_text(path, n_bytes):
                 break
     with open(path, "w", encoding="utf-8") as f:
         f.write("".join(out))
+
+
+def prepare(words):
+    """Of OXBOW FOLDER [--tokens N]: the program, the folder with a text of so many tokens and an
+    empty home in it."""
+    n_tokens = int(words[words.index("--tokens") + 1]) if "--tokens" in words else 60000
+    oxbow, folder = os.path.abspath(words[0]), os.path.abspath(words[1])
+    os.makedirs(folder, exist_ok=True)
+    text, home = os.path.join(folder, "text.txt"), os.path.join(folder, "home")
+    make_text(text, int(n_tokens * BYTES_A_TOKEN))
+    shutil.rmtree(home, ignore_errors=True)
+    return oxbow, folder, text, home
 
 
 class Run:

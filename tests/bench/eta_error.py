@@ -9,23 +9,15 @@ they are shown in whole tenths and end with the first token of the answer.
 """
 import os
 import re
-import shutil
 import sys
 
 import bar
 
 BAR = re.compile(r"reading .*about (.*) left +([\d,]+) of ([\d,]+) tokens")
-BYTES_A_TOKEN = 4.4
 
 
 def main():
-    words = sys.argv[1:]
-    n_tokens = int(words[words.index("--tokens") + 1]) if "--tokens" in words else 60000
-    oxbow, folder = os.path.abspath(words[0]), os.path.abspath(words[1])
-    os.makedirs(folder, exist_ok=True)
-    text, home = os.path.join(folder, "text.txt"), os.path.join(folder, "home")
-    bar.make_text(text, int(n_tokens * BYTES_A_TOKEN))
-    shutil.rmtree(home, ignore_errors=True)
+    oxbow, folder, text, home = bar.prepare(sys.argv[1:])
     run = bar.Run([oxbow, "ask", "-f", text, "-n", "1", "--no-save", "Who speaks here?"], home,
                   os.path.join(folder, "answer.txt"))
     said, last = [], 0.0

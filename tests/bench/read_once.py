@@ -9,14 +9,12 @@ Answers stay in FOLDER/answers.txt.
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
 
 import bar
 
-BYTES_A_TOKEN = 4.4
 MOST = 100
 QUESTIONS = """What is a candle made of?
 Who gave the lectures?
@@ -41,13 +39,7 @@ Quote the most important sentence of the document.""".splitlines()
 
 
 def main():
-    words = sys.argv[1:]
-    n_tokens = int(words[words.index("--tokens") + 1]) if "--tokens" in words else 60000
-    oxbow, folder = os.path.abspath(words[0]), os.path.abspath(words[1])
-    os.makedirs(folder, exist_ok=True)
-    text, home = os.path.join(folder, "text.txt"), os.path.join(folder, "home")
-    bar.make_text(text, int(n_tokens * BYTES_A_TOKEN))
-    shutil.rmtree(home, ignore_errors=True)
+    oxbow, folder, text, home = bar.prepare(sys.argv[1:])
     run = bar.Run([oxbow, "summarize", text, "--parts", "1", "--temp", "0"], home,
                   os.path.join(folder, "summary.txt"))
     said = [line for _, line in run.bars()]

@@ -17,7 +17,6 @@ import sys
 import bar
 
 BAR = re.compile(r"(part|merge) (\d+) of (\d+) .*?(\d+)%")
-BYTES_A_TOKEN = 4.4  # of candle.txt
 
 
 def plan(oxbow, text, folder):
@@ -99,7 +98,7 @@ def main():
     os.makedirs(folder, exist_ok=True)
     text = os.path.join(folder, "text.txt")
     if not os.path.exists(text):
-        bar.make_text(text, int(n_tokens * BYTES_A_TOKEN))
+        bar.make_text(text, int(n_tokens * bar.BYTES_A_TOKEN))
     p = plan(oxbow, text, folder)
     print(f"{p['tokens']:,} tokens, {p['parts']} parts, {p['merges']} merges", flush=True)
     whole, took = straight(oxbow, text, folder)

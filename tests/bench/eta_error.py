@@ -39,7 +39,7 @@ def main():
         if row:
             print(f"  {tenth * 10:3} % read: mean error {sum(row) / len(row):5.1%}, largest {max(row):5.1%}")
     good = sum(abs(left - true) <= 0.2 * true for _, left, true in judged)
-    print(f"within 20 %: {good / len(judged):.1%}")
+    print(f"within 20 %: {good / len(judged):.1%}" if judged else "read too fast to judge; give more --tokens")
 
 
 if __name__ == "__main__":

@@ -108,6 +108,27 @@ DEV float block_sum(float v, float *red) {
     return s;
 }
 
+/* 256 threads that work as a block of their own, also inside a larger one. Plain kernels are one
+ * group: {threadIdx.x, 0}. Functions that take a group have no static shared memory; what they are
+ * given is free again after the group's next barrier. */
+enum { GROUP_THREADS = 256 };
+struct group {
+    int tid, bar; /* 0..255 · its named barrier */
+};
+DEV void group_sync(group g) {
+    asm volatile("bar.sync %0, 256;" ::"r"(g.bar) : "memory");
+}
+/* block_sum of a group: the same order of sums. red: 8 floats. */
+DEV float group_sum(float v, float *red, group g) {
+    v = lanes_sum(v);
+    if ((g.tid & 31) == 0) red[g.tid >> 5] = v;
+    group_sync(g);
+    float s = 0.0f;
+    for (int i = 0; i < GROUP_THREADS / 32; i++)
+        s += red[i];
+    return s;
+}
+
 /* D += A B, bf16 in, f32 sums: a 16x16 row-major, b 16x8. */
 DEV void mma_bf16(float *c, uint32_t a0, uint32_t a1, uint32_t a2, uint32_t a3, uint32_t b0,
                   uint32_t b1) {

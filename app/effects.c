@@ -142,6 +142,7 @@ static int open_session(struct effects *fx, int64_t chat, ox_err *err) {
     effects_event(fx, &ev);
     if (!fx->tree.is_going) effects_documents(fx);
     bring_draft(fx);
+    effects_ahead(fx, &row); /* the first question is still to be typed */
     fx->is_locked = store_chat_lock(fx->st, chat, &busy) == 0;
     if (!fx->is_locked) effects_notice(fx, true, "%s; it can be read here, and forked", busy.what);
     return 0;

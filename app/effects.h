@@ -61,6 +61,10 @@ struct fx_list {   /* the list of sessions, which comes in slices */
     size_t n_told;
     struct buf words; /* a search that is wanted */
     bool is_wanted;
+    struct work ahead; /* tells the worker of session ahead_next, which may be resumed soon */
+    int64_t ahead_next;
+    double ahead_at;   /* when that is; 0: it was sent, or none is looked at */
+    int64_t ahead_for; /* session whose state is read ahead now; 0: none */
 };
 
 struct effects {
@@ -136,6 +140,10 @@ int effects_preview(struct effects *fx, int64_t chat, ox_err *err);
 int effects_search(struct effects *fx, const char *words, ox_err *err); /* when idle */
 bool effects_list_idle(struct effects *fx); /* a slice of either; true: something was done */
 void effects_list_close(struct effects *fx);
+/* The session in the list or on screen: its state is read ahead if it stays there. */
+void effects_ahead(struct effects *fx, const struct store_chat *c);
+double effects_ahead_at(const struct effects *fx); /* when effects_ahead_tend is due; 0: never */
+void effects_ahead_tend(struct effects *fx);       /* starts or ends reading ahead */
 int effects_copy(struct effects *fx, const char *s, size_t n_bytes, ox_err *err); /* and says so */
 /* The conversation as far as it can be shown at once, for EV_CHAT; the rest comes when idle, or now
  * by effects_tree_finish. */

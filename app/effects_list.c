@@ -94,6 +94,43 @@ static int keep_answer(void *user, const struct chat_node *row) {
                    NULL);
 }
 
+/* ---- reading ahead ------------------------------------------------------------------------------
+ */
+
+/* A row that is passed over costs nothing, one that is looked at is warm before Enter comes. */
+static const double REST_S = 0.25;
+
+void effects_ahead(struct effects *fx, const struct store_chat *c) {
+    struct fx_list *l = &fx->list;
+    l->ahead = (struct work){.kind = WORK_AHEAD, .leaf = c->leaf, .n_path = c->n_tokens};
+    memcpy(l->ahead.chat_uid, c->uid, sizeof l->ahead.chat_uid);
+    l->ahead_next = c->id;
+    l->ahead_at = effects_clock() + REST_S;
+}
+
+double effects_ahead_at(const struct effects *fx) {
+    return fx->list.ahead_at;
+}
+
+/* The engine thread only looks the files up; while it writes an answer no other session can be
+ * opened anyway. What was read stays with the system, which takes it back when it needs the room;
+ * what was not read yet is given up here. */
+void effects_ahead_tend(struct effects *fx) {
+    struct fx_list *l = &fx->list;
+    int64_t shown = fx->s->screen == SCREEN_SESSIONS ? fx->s->picker.preview_id : fx->s->chat_id;
+    if (l->ahead_next != shown) l->ahead_at = 0;
+    if (l->ahead_for && l->ahead_for != shown) {
+        struct work none = {.kind = WORK_AHEAD};
+        l->ahead_for = 0;
+        worker_send(fx->w, &none, NULL);
+    }
+    if (l->ahead_at == 0 || effects_clock() < l->ahead_at) return;
+    l->ahead_at = 0;
+    if (!fx->w || !fx->conf->save || l->ahead_for == shown || state_is_busy(fx->s)) return;
+    l->ahead_for = shown;
+    worker_send(fx->w, &l->ahead, NULL);
+}
+
 int effects_preview(struct effects *fx, int64_t chat, ox_err *err) {
     struct store_chat row = {0};
     struct buf last = {0};
@@ -104,6 +141,7 @@ int effects_preview(struct effects *fx, int64_t chat, ox_err *err) {
         if (last.p[i] == '\n') last.p[i] = ' ';
     struct event ev = {.kind = EV_PREVIEW, .id = chat, .text = buf_str(&last), .n = last.n};
     if (!rc) effects_event(fx, &ev);
+    if (!rc) effects_ahead(fx, &row);
     buf_deinit(&last);
     return rc;
 }

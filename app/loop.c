@@ -148,6 +148,8 @@ static double next_wait(const struct loop *l, double keys_since) {
     if (tend_at > 0) wait = sooner(wait, tend_at - now);
     double title_at = effects_title_at(&l->fx);
     if (title_at > 0) wait = sooner(wait, title_at - now);
+    double ahead_at = effects_ahead_at(&l->fx);
+    if (ahead_at > 0) wait = sooner(wait, ahead_at - now);
     return wait >= LONG_S ? -1 : wait < 0 ? 0 : wait;
 }
 
@@ -297,6 +299,7 @@ static void turn(struct loop *l, double *keys_since) {
     save_draft(l);
     effects_tend(&l->fx);
     effects_title_tend(&l->fx);
+    effects_ahead_tend(&l->fx);
     draw_if_due(l);
 }
 

@@ -20,7 +20,8 @@ enum work_kind {
     WORK_ENCODE, /* text -> news.tok: a document's ids, which stand in prompts as they are */
     WORK_PLAN,   /* messages -> news.plan, tok, ends: what ANSWER would do; changes nothing */
     WORK_ANSWER, /* messages -> PROGRESS*, TEXT*, DONE */
-    WORK_STATES  /* keep or drop saved states; text says which */
+    WORK_STATES, /* keep or drop saved states; text says which */
+    WORK_AHEAD   /* a session may be resumed soon (chat_uid, leaf, n_path); "": none any more */
 };
 
 /* A job, handed over by worker_send. {0} is empty. */
@@ -41,6 +42,7 @@ struct work {
     char chat_uid[17];    /* tips, STORE.md section 2; "" without a store */
     int64_t leaf, answer; /* message whose state is wanted, message that is made; 0: none */
     int leaf_moment;      /* 1: the state after `leaf`, 0: before it (core/tip.h) */
+    size_t n_path;        /* AHEAD: tokens of the path to `leaf` */
 };
 
 enum news_kind {

@@ -156,6 +156,11 @@ void keep_turn(struct keep *k, const ox_engine *e, ox_session *s, const struct w
     if (err.code) write_log(k, err.what);
 }
 
+void keep_ahead(struct keep *k, const struct work *job) {
+    const struct states_want want = {k->db_uid, job->chat_uid, job->leaf, job->n_path};
+    states_ahead(k->cache, job->chat_uid[0] ? &want : NULL, NULL);
+}
+
 int keep_order(struct keep *k, const char *order, ox_err *err) {
     const char *what = order ? strchr(order, ' ') : NULL;
     uint64_t freed;

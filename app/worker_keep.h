@@ -22,6 +22,8 @@ void keep_speed(struct keep *k, const struct chat_ledger *l, double deepening);
 /* Saves the end of a turn: closed as the template wants it, or where it was stopped. */
 void keep_turn(struct keep *k, const ox_engine *e, ox_session *s, const struct work *job,
                enum chat_end end, size_t n_prompt);
+/* WORK_AHEAD. Nothing is read before the model is loaded, nothing is told if it fails. */
+void keep_ahead(struct keep *k, const struct work *job);
 /* WORK_STATES: "pin UID", "unpin UID", "drop UID", "thin UID". */
 int keep_order(struct keep *k, const char *order, ox_err *err);
 

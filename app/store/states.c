@@ -189,6 +189,7 @@ void states_close(states *s) {
     if (s->io && io_is_due(s->io, SWEEP_S)) states_idle(s, NULL);
     drop_memory(s);
     jobs_collect(s);
+    ahead_close(s->ahead);
     io_close(s->io);
     db_close(s->db);
     ox_free(s->folder);
@@ -350,10 +351,11 @@ int states_saved(states *s, const struct states_want *want, struct states_saved 
     if (!s || !s->db || !want->n_tokens) return 0;
     struct query q = db_query(
         s->db,
-        "SELECT s.n_tokens, s.load_us, p.us_per_token, s.pinned, 1 AS whole FROM tip t JOIN "
+        "SELECT s.n_tokens, s.load_us, p.us_per_token, s.pinned, 1 AS whole, s.id FROM tip t JOIN "
         "snapshot s ON s.id = t.snapshot_id JOIN space p ON p.id = s.space_id WHERE t.db_uid = :db "
         "AND t.message_id = :leaf AND t.moment = 1 AND (:space = 0 OR s.space_id = :space) "
-        "UNION ALL SELECT s.n_tokens, s.load_us, p.us_per_token, s.pinned, 0 FROM member m JOIN "
+        "UNION ALL SELECT s.n_tokens, s.load_us, p.us_per_token, s.pinned, 0, s.id FROM member m "
+        "JOIN "
         "snapshot s ON s.id = m.snapshot_id JOIN space p ON p.id = s.space_id WHERE m.session_uid "
         "= :uid AND (:space = 0 OR s.space_id = :space) AND s.n_tokens <= :n ORDER BY "
         "whole DESC, 1 DESC LIMIT 1");
@@ -368,6 +370,7 @@ int states_saved(states *s, const struct states_want *want, struct states_saved 
         out->us_per_token = (double)query_col_i64(&q, 2);
         out->pinned = query_col_i64(&q, 3) != 0;
         out->word = query_col_i64(&q, 4) ? "saved" : "part";
+        out->id = query_col_i64(&q, 5);
     }
     return query_end(&q, err);
 }

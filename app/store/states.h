@@ -90,12 +90,17 @@ struct states_want {
 };
 struct states_saved {
     const char *word;  /* "saved": the end of the path; "part": something before it; "none" */
+    int64_t id;        /* of the record; 0: none */
     uint64_t n_tokens; /* where it goes on; never behind the end of the path */
     bool pinned;
     double load_s, us_per_token; /* to load that, as measured or estimated; to read what is left */
 };
 /* In the space in use (any space if none is). */
 int states_saved(states *s, const struct states_want *want, struct states_saved *out, ox_err *err);
+/* Reads the files of that state (its first GiB) into the system's file cache, in a thread of its
+ * own; takes the place of what was wanted before, of which no more is read. NULL: nothing is
+ * wanted. Returns at once; s NULL is fine. */
+int states_ahead(states *s, const struct states_want *want, ox_err *err);
 /* A conversation's records, or one record by its number (text "#12"). OX_ENOTFOUND. */
 int states_pin(states *s, const char *what, bool pinned, ox_err *err);
 /* Evicts down to `bytes`; *freed in bytes. */

@@ -53,6 +53,9 @@ void io_wait(states_io_pool *io); /* until the queue is empty */
 int io_read(states_io_pool *io, struct ox_key hash, void *dst, size_t n, const void *sums,
             ox_err *err);
 void io_read_ahead(states_io_pool *io, struct ox_key hash, size_t n);
+/* Reads the file piece by piece into scratch and forgets it, until *stops. */
+void io_touch(states_io_pool *io, struct ox_key hash, void *scratch, size_t n_scratch,
+              const atomic_bool *stops);
 bool io_has(states_io_pool *io, struct ox_key hash, size_t n);
 void io_remove(states_io_pool *io, struct ox_key hash);
 /* Removes files that `is_known` does not know and that are older than age_s; *n counts them. */
@@ -138,6 +141,7 @@ struct states {
     struct load load;
     double us_per_token;
     bool full_by_pins;
+    struct states_ahead *ahead; /* NULL: nothing was wanted yet */
 };
 
 /* ---- states.c ----------------------------------------------------------- */
@@ -187,6 +191,10 @@ int states_find(void *user, struct ox_prefix want, struct ox_found *out, ox_err 
 int states_get(void *user, uint64_t id, enum ox_blob what, size_t page, void *dst, size_t n,
                ox_err *err);
 void states_refuse(void *user, uint64_t id, const ox_err *why); /* one log line; the record goes */
+
+/* ---- states_ahead.c ----------------------------------------------------- */
+
+void ahead_close(struct states_ahead *a); /* NULL is fine; before io_close */
 
 /* ---- states_evict.c ----------------------------------------------------- */
 

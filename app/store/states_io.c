@@ -274,6 +274,17 @@ void io_read_ahead(states_io_pool *io, struct ox_key hash, size_t n) {
     close(fd);
 }
 
+void io_touch(states_io_pool *io, struct ox_key hash, void *scratch, size_t n_scratch,
+              const atomic_bool *stops) {
+    char path[4200];
+    name_of(io, hash, path, sizeof path);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0) return;
+    while (!atomic_load(stops) && read(fd, scratch, n_scratch) > 0) {
+    }
+    close(fd);
+}
+
 /* ---- stray files -------------------------------------------------------- */
 
 static bool parse_name(const char *folder, const char *name, struct ox_key *hash) {

@@ -4,6 +4,7 @@
 #include "states_fixture.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 
 static int32_t tok[20000], other[20000];
@@ -11,14 +12,25 @@ static int32_t tok[20000], other[20000];
 static struct place P;
 static struct cache C;
 
-static int setup(void **state) {
-    place_make(&P);
+static int begin(void) {
     memset(&C, 0, sizeof C);
     cache_open(&C, P.dir, 1 << 30);
     cache_use(&C, 1);
     make_ids(tok, 20000, 0);
     make_ids(other, 20000, 1);
     return 0;
+}
+
+static int setup(void **state) {
+    place_make(&P);
+    return begin();
+}
+
+/* Where a file cache has files of a disk under it, unlike the fixture's usual place. */
+static int setup_on_disk(void **state) {
+    snprintf(P.dir, sizeof P.dir, "/var/tmp/oxbow-states-XXXXXX");
+    assert_non_null(mkdtemp(P.dir));
+    return begin();
 }
 
 static int teardown(void **state) {
@@ -631,6 +643,116 @@ static void test_states__two_processes(void **state) {
     assert_int_equal(u.n_records, 60);
 }
 
+/* ---- reading ahead: what the system has in its file cache is asked of mincore ---- */
+
+struct files {
+    size_t n, n_cached;
+    bool forget; /* first have the system give them up */
+};
+
+static void look_at_file(const char *path, struct files *f) {
+    unsigned char page[4096] = {0}; /* one byte a page: 16 MiB */
+    struct stat st;
+    int fd = open(path, O_RDONLY);
+    assert_true(fd >= 0 && fstat(fd, &st) == 0 && st.st_size > 0);
+    if (f->forget) {
+        fdatasync(fd);
+        posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    }
+    void *map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+    assert_true(map != MAP_FAILED && mincore(map, (size_t)st.st_size, page) == 0);
+    bool all = true;
+    for (long i = 0; i < (st.st_size + 4095) / 4096; i++)
+        all = all && (page[i] & 1);
+    f->n++;
+    f->n_cached += all;
+    munmap(map, (size_t)st.st_size);
+    close(fd);
+}
+
+static struct files look_at_files(bool forget) {
+    struct files f = {.forget = forget};
+    char path[300];
+    snprintf(path, sizeof path, "%s/states", P.dir);
+    DIR *top = opendir(path);
+    for (struct dirent *e; (e = readdir(top)) != NULL;) {
+        if (e->d_name[0] == '.') continue;
+        snprintf(path, sizeof path, "%s/states/%.2s", P.dir, e->d_name);
+        DIR *dir = opendir(path);
+        for (struct dirent *b; dir && (b = readdir(dir)) != NULL;) {
+            char file[600];
+            snprintf(file, sizeof file, "%s/%s", path, b->d_name);
+            if (b->d_name[0] != '.') look_at_file(file, &f);
+        }
+        if (dir) closedir(dir);
+    }
+    closedir(top);
+    return f;
+}
+
+static size_t wait_for_cached(size_t n) {
+    for (int i = 0; i < 500 && look_at_files(false).n_cached < n; i++)
+        usleep(10000);
+    usleep(50000); /* for what should not come any more */
+    return look_at_files(false).n_cached;
+}
+
+/* Only the record of the conversation that is looked at is read: tail, state and full pages. */
+static void test_states__reads_ahead_what_a_resume_needs(void **state) {
+    cache_tip(&C, "00000000000000aa", 0, 0, 41);
+    save(&C, tok, 600, OX_WHY_TURN);
+    cache_tip(&C, "00000000000000bb", 0, 0, 51);
+    save(&C, other, 900, OX_WHY_TURN);
+    const struct states_want aa = {"00000000000000db", "00000000000000aa", 41, 600},
+                             bb = {"00000000000000db", "00000000000000bb", 51, 900},
+                             none = {"00000000000000db", "00000000000000cc", 61, 900};
+    reopen(1 << 30);
+    struct files f = look_at_files(true);
+    if (f.n_cached) {
+        print_message("SKIP this file system keeps all files in memory\n");
+        return;
+    }
+    assert_int_equal(f.n, 4 + 5);
+    OK(states_ahead(C.s, NULL, err));
+    OK(states_ahead(C.s, &none, err));
+    assert_int_equal(wait_for_cached(0), 0);
+    OK(states_ahead(C.s, &aa, err));
+    assert_int_equal(wait_for_cached(4), 4);
+    OK(states_ahead(C.s, &bb, err));
+    assert_int_equal(wait_for_cached(9), 9);
+    OK(states_ahead(C.s, NULL, err));
+    OK(states_ahead(NULL, &aa, err));
+    struct ox_found got = find(&C, tok, 600);
+    assert_int_equal(load(&C, tok, got, 0), 0); /* nothing of it is taken for checked */
+}
+
+/* A row that is left: what was not read yet is given up. */
+static void test_states__reading_ahead_ends_with_the_row(void **state) {
+    static unsigned char bytes[8 << 20];
+    const struct ox_state_io *io = states_io(C.s);
+    cache_tip(&C, "00000000000000aa", 0, 0, 41);
+    for (size_t p = 0; p < 12; p++) { /* 96 MiB: no disk has read that before the next line */
+        fill(bytes, sizeof bytes, (struct ox_prefix){tok, (p + 1) * 256}, OX_BLOB_PAGE, 0);
+        OK(io->put(io->user, OX_BLOB_PAGE, OX_WHY_TURN, (struct ox_prefix){tok, (p + 1) * 256},
+                   bytes, sizeof bytes, err));
+    }
+    assert_int_equal(put_part(&C, OX_BLOB_STATE, OX_WHY_TURN, (struct ox_prefix){tok, 12 * 256},
+                              RECORD_BYTES, 0),
+                     0);
+    OK(states_flush(C.s, err));
+    const struct states_want aa = {"00000000000000db", "00000000000000aa", 41, 12 * 256};
+    struct files f = look_at_files(true);
+    if (f.n_cached) {
+        print_message("SKIP this file system keeps all files in memory\n");
+        return;
+    }
+    OK(states_ahead(C.s, &aa, err));
+    OK(states_ahead(C.s, NULL, err));
+    assert_true(wait_for_cached(0) < 12);
+    OK(states_ahead(C.s, &aa, err));
+    cache_close(&C); /* nor does closing wait for it */
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void) {
@@ -663,6 +785,10 @@ int main(void) {
         CASE(test_states__refused_record_goes),
         CASE(test_states__wrong_size_is_refused),
         CASE(test_states__two_processes),
+        cmocka_unit_test_setup_teardown(test_states__reads_ahead_what_a_resume_needs, setup_on_disk,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(test_states__reading_ahead_ends_with_the_row, setup_on_disk,
+                                        teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -33,7 +33,7 @@ FORCE_INLINE void tile(const struct cpu_mat *m, int64_t b, int h, const struct q
     const __m256i high = is_int4 ? one : _mm256_set1_epi16(16);
     const int n_words = is_int4 ? STEP / 8 : STEP / 4;
     for (int64_t s = 0; s < x->n_steps; s++) {
-        const uint32_t *words = cpu_words(m, b) + s * n_words * CPU_ROWS + h * VL;
+        const uint32_t *words = cpu_words(m, b, s * n_words) + h * VL;
         const int8_t *q = form->q + t * x->Dp + (s * STEP * x->lanes + lane * 8);
         int64_t at = t * x->n_steps + s * x->lanes + lane;
         __m256i a[Q_LANES];

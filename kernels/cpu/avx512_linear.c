@@ -50,7 +50,9 @@ FORCE_INLINE void tile(const struct cpu_mat *m, int64_t b, const int R, const st
     enum { WORDS = STEP / 8 };
     const int64_t n_steps = x->n_steps, row_words = (int64_t)(m->block_bytes / 4);
     const int word = is_int4 ? CPU_ROWS : 2 * CPU_ROWS; /* of 8 inputs */
-    const uint32_t *words = cpu_words(m, b);
+    const int64_t run_steps = m->run_words / (is_int4 ? STEP / 8 : STEP / 4);
+    const uint32_t *words = cpu_words(m, b, 0);
+    int64_t next_run = run_steps;
     const int8_t *q = form->q + t * x->Dp + lane * 8;
     const float *scale = form->scale + t * n_steps + lane;
     const int32_t *corr = form->corr + t * n_steps + lane;
@@ -110,6 +112,10 @@ FORCE_INLINE void tile(const struct cpu_mat *m, int64_t b, const int R, const st
             }
         }
         words += WORDS * word;
+        if (s + 1 == next_run) { /* scales of the next run stand between */
+            words += m->words_at / 4;
+            next_run += run_steps;
+        }
         q += STEP * lanes;
         scale += lanes;
         corr += lanes;
@@ -147,9 +153,14 @@ static void q8_tile(const struct cpu_mat *m, int64_t b, int R, const struct quan
         tiles(m, b, 1, x, form, t0, n, false, acc);
 }
 
-/* Scales of step s: a division of its own would take as long as the step. */
+/* The group of step s: a division of its own would take as long as the step. */
+FORCE_INLINE int64_t step_group(int64_t s, int64_t steps) {
+    return steps == 1 ? s : steps == 0 ? 0 : (int64_t)((uint32_t)s / (uint32_t)steps);
+}
+
+/* Scales of step s of the run whose scales these are. */
 FORCE_INLINE vf step_scale(const struct cpu_mat *m, const char *scales, int64_t s, int64_t steps) {
-    int64_t g = steps == 1 ? s : steps == 0 ? 0 : (int64_t)((uint32_t)s / (uint32_t)steps);
+    int64_t g = step_group(s, steps);
     if (m->scale_bf16) return vf_from_bf16((const uint16_t *)(const void *)scales + g * CPU_ROWS);
     return vf_load((const float *)(const void *)scales + g * CPU_ROWS);
 }
@@ -169,7 +180,6 @@ FORCE_INLINE __m512 int4_sums(const char *line, const int8_t *q, __m512i corr) {
     __m512i hi[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
     UNROLL
     for (int w = 0; w < STEP / 8; w++) {
-        _mm_prefetch(line + w * 64 + AHEAD, _MM_HINT_T0);
         __m512i v = _mm512_load_si512(line + w * 64);
         __asm__("" : "+v"(v)); /* once: gcc would load it again for the second mask */
         lo[w % 2] = dot4(lo[w % 2], _mm512_and_si512(v, low), q + w * 8);
@@ -181,15 +191,18 @@ FORCE_INLINE __m512 int4_sums(const char *line, const int8_t *q, __m512i corr) {
 
 static void int4_block(const struct cpu_mat *m, int64_t b, const struct quants *x, float *acc) {
     const struct quant *form = &x->main[FOR_INT4];
-    const char *line = (const void *)cpu_words(m, b);
-    const char *scales = cpu_scales(m, b);
-    int64_t steps = group_steps(m);
+    const char *line = cpu_block(m, b);
+    const int64_t steps = group_steps(m), run_steps = m->run_words / (STEP / 8);
     vf f = vf_load(acc);
-    for (int64_t s = 0; s < x->n_steps; s++) {
-        vf y = int4_sums(line + s * (STEP / 8) * 64, form->q + s * STEP,
-                         _mm512_set1_epi32(form->corr[s]));
-        vf ws = step_scale(m, scales, s, steps);
-        f = vf_fma(vf_mul(y, vf_set(form->scale[s])), ws, f);
+    for (int64_t s = 0, end = run_steps; s < x->n_steps; end += run_steps) {
+        const char *scales = line;
+        if (end > x->n_steps) end = x->n_steps;
+        line += m->words_at;
+        for (int64_t i = 0; s < end; s++, i++, line += STEP / 8 * 64) {
+            vf y = int4_sums(line, form->q + s * STEP, _mm512_set1_epi32(form->corr[s]));
+            vf ws = step_scale(m, scales, i, steps);
+            f = vf_fma(vf_mul(y, vf_set(form->scale[s])), ws, f);
+        }
     }
     vf_store(acc, f);
 }
@@ -199,22 +212,25 @@ static void int4_block(const struct cpu_mat *m, int64_t b, const struct quants *
 FORCE_INLINE void int8_block(const struct cpu_mat *m, int64_t b, const struct quants *x,
                              const bool has_rest, float *rest, float *acc) {
     const struct quant *form = &x->main[FOR_INT8], *fine = &x->rest[FOR_INT8];
-    const char *line = (const void *)cpu_words(m, b);
-    const char *scales = cpu_scales(m, b);
-    int64_t steps = group_steps(m);
+    const char *line = cpu_block(m, b);
+    const int64_t steps = group_steps(m), run_steps = m->run_words / (STEP / 4);
+    int64_t next_run = 0;
     vf f = vf_load(acc);
     for (int64_t s = 0; s < x->n_steps; s++) {
+        if (s == next_run) {
+            line += m->words_at;
+            next_run += run_steps;
+        }
         __m512i a[2] = {_mm512_set1_epi32(form->corr[s]), _mm512_setzero_si512()};
         __m512i r[2] = {_mm512_setzero_si512(), _mm512_setzero_si512()};
         if (has_rest) r[0] = _mm512_set1_epi32(fine->corr[s]);
         UNROLL
         for (int w = 0; w < STEP / 4; w++, line += 64) {
-            _mm_prefetch(line + AHEAD, _MM_HINT_T0);
             __m512i v = _mm512_load_si512(line);
             a[w % 2] = dot4(a[w % 2], v, form->q + s * STEP + w * 4);
             if (has_rest) r[w % 2] = dot4(r[w % 2], v, fine->q + s * STEP + w * 4);
         }
-        vf ws = step_scale(m, scales, s, steps);
+        vf ws = load_scale(m, b, step_group(s, steps), 0);
         vf y = _mm512_cvtepi32_ps(_mm512_add_epi32(a[0], a[1]));
         f = vf_fma(vf_mul(y, vf_set(form->scale[s])), ws, f);
         if (!has_rest) continue;
@@ -222,7 +238,7 @@ FORCE_INLINE void int8_block(const struct cpu_mat *m, int64_t b, const struct qu
         vf_store(rest + s * CPU_ROWS, vf_mul(y, vf_set(fine->scale[s])));
     }
     for (int64_t s = 0; has_rest && s < x->n_steps; s++) {
-        vf ws = step_scale(m, scales, s, steps);
+        vf ws = load_scale(m, b, step_group(s, steps), 0);
         f = vf_fma(vf_load(rest + s * CPU_ROWS), ws, f);
     }
     vf_store(acc, f);

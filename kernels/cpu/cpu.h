@@ -16,21 +16,24 @@
 enum { CPU_ROWS = 16 }; /* rows of a packed block: lanes of a zmm register */
 enum { CPU_DRAWS = 8 }; /* ids drawn and not yet fetched */
 
-/* One part in blocks of 16 rows. A block is one run of memory, so that decode walks straight
+/* One part in blocks of 16 rows. A block is one piece of memory, so that decode walks straight
  * through a weight: its scales, its zero points, then its 32-bit words transposed, [word][row %
  * 16]. A word holds 8 int4, 4 int8, 2 bf16 or f16, or 1 f32 of one row, as in the file; missing
- * rows are zero. One layout for every type, and packing is a transposition. */
+ * rows are zero. One layout for every type, and packing is a transposition. A long row is cut into
+ * runs of whole groups, each with its own scales in front of its words: the processor's prefetcher
+ * gives up half the bandwidth where words go on for more than 6 KB (docs/PERF.md, CPU). */
 struct cpu_mat {
     int64_t rows, cols, n_blocks;
     int64_t n_words; /* of one row: ceil(cols * bits / 32), padded to a whole group */
     int64_t group;   /* columns under one scale; cols when a row has only one */
     int64_t n_groups;
     enum kn_dtype dtype;
-    bool scale_bf16;          /* else f32 */
-    bool has_zero;            /* else 2^(bits-1) is the stored number that means 0 */
-    const char *block;        /* of rows 0 to 15 */
-    size_t block_bytes;       /* from one block to the next: two parts of one shape take turns */
-    size_t zero_at, words_at; /* within a block: [n_groups][16], zero points f32 */
+    bool scale_bf16;    /* else f32 */
+    bool has_zero;      /* else 2^(bits-1) is the stored number that means 0 */
+    const char *block;  /* of rows 0 to 15 */
+    size_t block_bytes; /* from one block to the next: two parts of one shape take turns */
+    int64_t run_groups, run_words; /* of a row, in one run; the last run may be shorter */
+    size_t zero_at, words_at;      /* within a run: [run_groups][16], zero points f32 */
 };
 
 struct kn_weight {
@@ -89,14 +92,29 @@ void cpu_slab_drop(kn_dev *dev, struct cpu_slab *slab); /* NULL is fine */
 void *cpu_page_alloc(kn_dev *dev, size_t bytes, ox_err *err);
 void cpu_page_release(kn_dev *dev, void *mem);
 
-static inline const uint32_t *cpu_words(const struct cpu_mat *m, int64_t b) {
-    return (const void *)(m->block + (size_t)b * m->block_bytes + m->words_at);
-}
-static inline const void *cpu_scales(const struct cpu_mat *m, int64_t b) {
+static inline const char *cpu_block(const struct cpu_mat *m, int64_t b) {
     return m->block + (size_t)b * m->block_bytes;
 }
-static inline const float *cpu_zeros(const struct cpu_mat *m, int64_t b) {
-    return (const void *)(m->block + (size_t)b * m->block_bytes + m->zero_at);
+static inline size_t cpu_run_bytes(const struct cpu_mat *m) {
+    return m->words_at + (size_t)(m->run_words * CPU_ROWS) * 4;
+}
+/* Word w of the 16 rows of block b; those behind it follow up to the end of the run. 32-bit
+ * divisions: the long ones take as long as a line of weights. */
+static inline const uint32_t *cpu_words(const struct cpu_mat *m, int64_t b, int64_t w) {
+    size_t run = (uint32_t)w / (uint32_t)m->run_words;
+    return (const void *)(cpu_block(m, b) + (run + 1) * m->words_at + (size_t)(w * CPU_ROWS) * 4);
+}
+/* The 16 scales, bf16 or f32, and the 16 zero points of group g. */
+static inline const void *cpu_scales(const struct cpu_mat *m, int64_t b, int64_t g) {
+    size_t run = (uint32_t)g / (uint32_t)m->run_groups,
+           in_run = (uint32_t)g % (uint32_t)m->run_groups;
+    return cpu_block(m, b) + run * cpu_run_bytes(m) + in_run * CPU_ROWS * (m->scale_bf16 ? 2 : 4);
+}
+static inline const float *cpu_zeros(const struct cpu_mat *m, int64_t b, int64_t g) {
+    size_t run = (uint32_t)g / (uint32_t)m->run_groups,
+           in_run = (uint32_t)g % (uint32_t)m->run_groups;
+    return (const float *)(const void *)(cpu_block(m, b) + run * cpu_run_bytes(m) + m->zero_at) +
+           in_run * CPU_ROWS;
 }
 
 /* Part i of n of the range [0, total) in units of `unit`; the last may be short or empty. */

@@ -218,12 +218,6 @@ static inline vf vf_keep_n(vf v, int64_t n, vf other) {
 }
 #endif
 
-/* Asks for the lines of `bytes` bytes; harmless where nothing is. */
-static inline void simd_ask_for(const void *p, size_t bytes) {
-    for (size_t at = 0; at < bytes; at += 64)
-        _mm_prefetch((const char *)p + at, _MM_HINT_T0);
-}
-
 /* Sum of the lanes by halves: (j, j + VL/2) first, neighbours last. */
 static inline float vf_sum(vf v) {
 #if defined(__AVX512F__)
@@ -270,8 +264,10 @@ static inline vf vf_exp(vf x) {
 #endif
 }
 
+/* Below -88 the exponential would leave its range, and the result is 0 to f32 anyway. */
 static inline vf vf_silu(vf z) {
-    return vf_div(z, vf_add(vf_set(1.0f), vf_exp(vf_sub(vf_set(0.0f), z))));
+    vf minus = vf_min(vf_sub(vf_set(0.0f), z), vf_set(88.0f));
+    return vf_div(z, vf_add(vf_set(1.0f), vf_exp(minus)));
 }
 
 /* Sum of squares of n elements, VL partial sums first. */

@@ -16,8 +16,6 @@ enum {
     F32_TOKENS = VL == 16 ? 8 : 4
 };
 
-enum { AHEAD = 4096 }; /* bytes from a line in use to the one asked for */
-
 /* Working memory of one task: every thread makes the whole row for itself. That takes no longer
  * than waiting for another to do it, and the first weights arrive meanwhile. */
 struct own_row {
@@ -39,9 +37,9 @@ struct linear_job {
 };
 
 static inline vf load_scale(const struct cpu_mat *m, int64_t b, int64_t g, int h) {
-    int64_t at = g * CPU_ROWS + h * VL;
-    if (m->scale_bf16) return vf_from_bf16((const uint16_t *)cpu_scales(m, b) + at);
-    return vf_load((const float *)cpu_scales(m, b) + at);
+    const void *at = cpu_scales(m, b, g);
+    if (m->scale_bf16) return vf_from_bf16((const uint16_t *)at + h * VL);
+    return vf_load((const float *)at + h * VL);
 }
 
 /* acc[16] += W x for block b and the one token of x. rest [n_steps][16]: working memory. */
@@ -101,14 +99,14 @@ static void run_prologue(void *arg, int i) {
 
 static void widen_quantised(const struct cpu_mat *m, int64_t b, int64_t step, float *tile) {
     int bits = m->dtype == KN_I4 ? 4 : 8, per = 32 / bits;
-    const uint32_t *words = cpu_words(m, b) + step * STEP / per * CPU_ROWS;
+    const uint32_t *words = cpu_words(m, b, step * STEP / per);
     for (int64_t w = 0; w < STEP / per; w++)
         for (int h = 0; h < CPU_ROWS / VL; h++) {
             vi word = vi_load(words + w * CPU_ROWS + h * VL);
             for (int n = 0; n < per; n++) {
                 int64_t i = step * STEP + w * per + n;
                 int64_t g = (i < m->cols ? i : m->cols - 1) / m->group;
-                vf zero = m->has_zero ? vf_load(cpu_zeros(m, b) + g * CPU_ROWS + h * VL)
+                vf zero = m->has_zero ? vf_load(cpu_zeros(m, b, g) + h * VL)
                                       : vf_set((float)(1 << (bits - 1)));
                 vi q = vi_and(vi_shr(word, n * bits), vi_set((1 << bits) - 1));
                 vf v = vf_mul(vf_sub(vf_from_int(q), zero), load_scale(m, b, g, h));
@@ -124,7 +122,7 @@ static void widen(const struct cpu_mat *m, int64_t b, int64_t step, float *tile)
         return;
     }
     int per = m->dtype == KN_F32 ? 1 : 2;
-    const uint32_t *words = cpu_words(m, b) + step * STEP / per * CPU_ROWS;
+    const uint32_t *words = cpu_words(m, b, step * STEP / per);
     for (int64_t i = 0; i < STEP * CPU_ROWS / per; i += VL) {
         vi word = vi_load(words + i);
         float *at = tile + i / CPU_ROWS * CPU_ROWS * per + i % CPU_ROWS;
@@ -190,7 +188,7 @@ static bool takes_int8(const struct cpu_mat *m, bool f32_act) {
 static inline void widen_column(const struct cpu_mat *m, int64_t b, int64_t i, float *col) {
     int bits = m->dtype == KN_I4 ? 4 : 8, per = 32 / bits;
     int64_t g = m->n_groups == 1 ? 0 : i / m->group;
-    const uint32_t *words = cpu_words(m, b) + i / per * CPU_ROWS;
+    const uint32_t *words = cpu_words(m, b, i / per);
     for (int h = 0; h < CPU_ROWS / VL; h++) {
         vi q =
             vi_and(vi_shr(vi_load(words + h * VL), (int)(i % per) * bits), vi_set((1 << bits) - 1));
@@ -324,8 +322,6 @@ static void product_one(const struct cpu_mat *m, int64_t b, const struct linear_
         f32_block(m, b, w->xhat, j->Dp, 1, acc);
         return;
     }
-    /* Scales stand before their words: a load that misses there held up a quarter of the step. */
-    simd_ask_for((const char *)cpu_scales(m, b) + AHEAD, m->words_at);
     q8_block(m, b, &w->x8, w->rest, acc);
     for (int32_t k = 0; k < w->x8.n_outliers[0]; k++) {
         float column[CPU_ROWS]; /* its lines were just read */
@@ -346,7 +342,6 @@ static void run_one(void *arg, int i) {
     cpu_span(j->n_units, 1, j->n_tasks, i, &from, &to);
     if (from == to) return;
     find_unit(l, from, &p, &b);
-    simd_ask_for(cpu_scales(&l->w->mat[p], b), AHEAD);
     norm_row(l, 0, w->xhat, j->Dp);
     struct quants x8 = w->x8;
     if (x8.outlier) quantise_row(&x8, w->xhat, 0, 0);

@@ -45,6 +45,8 @@ static const struct shape_case {
     {"residual", 1, 384, {129}, 1, KN_EPI_ADD, 0, 0, 0, 0},
     {"token tiles", 97, 128, {64}, 1, KN_EPI_STORE, 0, 0, 0, 0},
     {"mini down", 25, 1536, {576}, 1, KN_EPI_ADD, 0, 0, 0, 0},
+    {"long rows, last run short", 1, 1664, {40}, 1, KN_EPI_STORE, 0, 1, 0, 0},
+    {"long rows in pairs", 14, 1664, {40, 40}, 2, KN_EPI_SWIGLU, 0, 1, 0, 0},
 };
 enum { N_SHAPES = sizeof shapes / sizeof shapes[0] };
 

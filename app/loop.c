@@ -245,7 +245,7 @@ static int open_terminal(struct loop *l, ox_err *err) {
     l->tty = open("/dev/tty", O_RDWR | O_CLOEXEC); /* stdin may be a document */
     int rc = term_open(&opts, l->tty >= 0 ? l->tty : STDIN_FILENO, &l->term, err);
     if (rc) return rc;
-    l->s.is_utf8 = opts.is_utf8;
+    l->s.is_utf8 = opts.is_utf8 && c->ambiguous_width == 1; /* box characters are ambiguous */
     l->s.keeps = c->save;
     l->s.utc_offset_s = utc_offset();
     if (c->theme && strlen(c->theme) < sizeof l->s.theme)

@@ -136,7 +136,9 @@ static int run(int argc, char **argv, struct cli *c, ox_err *err) {
     if (!rc) rc = flags_apply(&c->flags, &c->conf, err);
     bool uses_db = flags_allows(c->verb->flags, "--db") && !c->verb->examines;
     if (!rc && uses_db) rc = conf_check_db(&c->conf, err);
-    return rc ? rc : c->verb->run(c, err);
+    if (rc) return rc;
+    text_set_ambiguous((int)c->conf.ambiguous_width);
+    return c->verb->run(c, err);
 }
 
 /* A closed stdin, stdout or stderr would be taken by the next file that is opened, and written to.

@@ -1,7 +1,9 @@
 /* doctor.c - terminal, folders, model, database, cache: each with a verdict and a fix. What it
  * prints is safe to publish: no keys, titles or text. */
+#include "app/cli/doctor_term.h"
 #include "app/cli/stored.h"
 #include "app/core/say.h"
+#include "app/core/text.h"
 #include "app/core/version.h"
 #include "app/store/check.h"
 #include "app/store/states.h"
@@ -45,6 +47,33 @@ static void check_terminal(struct report *r, const struct cli *c) {
     bool utf8 = strcmp(codeset, "UTF-8") == 0;
     say(r, utf8 ? STORE_OK : STORE_WARN, "locale", codeset,
         "export LC_ALL=C.UTF-8, or a locale of your language");
+}
+
+/* A cluster that is drawn in other cells than we count does no harm beyond itself: the cursor is
+ * moved behind it (ui/paint.c). The ambiguous ones are too many for that, so there is a setting. */
+static void check_widths(struct report *r, const struct cli *c) {
+    struct drawn_cluster seen[DRAWN_CLUSTERS];
+    char text[160], fix[160] = "";
+    bool dumb = !c->conf.term[0] || strcmp(c->conf.term, "dumb") == 0;
+    if (strcmp(nl_langinfo(CODESET), "UTF-8") != 0 || dumb || !doctor_ask_terminal(seen)) {
+        say(r, STORE_WARN, "widths", "the terminal does not say how wide it draws characters",
+            "nothing, unless rows look broken: then width.ambiguous = 2 may help");
+        return;
+    }
+    for (int i = 0; i < DRAWN_CLUSTERS; i++) {
+        int drawn = seen[i].drawn, counted = (int)text_cells(seen[i].bytes, strlen(seen[i].bytes));
+        bool is_wrong = seen[i].is_ambiguous && drawn != counted;
+        snprintf(text, sizeof text, "%s: %d cell%s%s", seen[i].name, drawn, drawn == 1 ? "" : "s",
+                 drawn == counted ? ", as counted" : "");
+        if (is_wrong)
+            snprintf(fix, sizeof fix, "width.ambiguous = %d in %.100s", drawn, c->conf.file);
+        if (drawn != counted && !is_wrong)
+            snprintf(text, sizeof text, "%s: %d cell%s, counted %d; rows stay whole", seen[i].name,
+                     drawn, drawn == 1 ? "" : "s", counted);
+        say(r, is_wrong ? STORE_WARN : STORE_OK, "widths", text, fix);
+    }
+    snprintf(text, sizeof text, "width.ambiguous = %d", (int)c->conf.ambiguous_width);
+    say(r, STORE_OK, "setting", text, "");
 }
 
 /* A file or folder that others may read. */
@@ -161,6 +190,7 @@ static int examine(struct cli *c, ox_err *err) {
     if (!rc)
         rc = buf_printf(&versions, err, "sqlite %s, %s", store_sqlite_version(), buf_str(&libs));
     if (!rc && !only_db) check_terminal(&r, c);
+    if (!rc && only_term) check_widths(&r, c);
     if (!rc && !only_db && !only_term) {
         say(&r, STORE_OK, "libraries", buf_str(&versions), "");
         check_config(&r, c);
@@ -214,6 +244,7 @@ const struct verb verb_doctor = {
     .brief = "checks, backup, rescue",
     .flags = "--db-only --term --backup --salvage --force --db " FLAGS_MODEL FLAGS_ALWAYS,
     .examples = "oxbow doctor\tok, warn or bad lines, safe to publish\n"
+                "oxbow doctor --term\thow wide the terminal draws characters, and the setting\n"
                 "oxbow doctor --backup oxbow-copy.db\tsafe while chatting\n"
                 "oxbow doctor --salvage rescued.db\twhat can be read of a damaged database",
     .examines = true,

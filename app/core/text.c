@@ -1,6 +1,8 @@
 /* text.c - see text.h. Apart, because "what may reach the terminal" must have one answer. */
 #include "app/core/text.h"
 
+#include "app/core/ambiguous.h"
+
 #include <string.h>
 #include <utf8proc.h>
 
@@ -100,6 +102,17 @@ static bool is_regional(int32_t cp) {
     return cp >= 0x1F1E6 && cp <= 0x1F1FF;
 }
 
+/* Like the locale: of the process, set before there is a second thread. */
+static int ambiguous_cells = 1;
+
+void text_set_ambiguous(int cells) {
+    ambiguous_cells = cells == 2 ? 2 : 1;
+}
+
+static int width_of(int32_t cp) {
+    return ambiguous_cells == 2 && cp >= 0xA1 && ambiguous_is(cp) ? 2 : utf8proc_charwidth(cp);
+}
+
 size_t text_cluster(const char *s, size_t n, int *width) {
     int32_t cp, prev;
     utf8proc_int32_t state = 0;
@@ -108,12 +121,12 @@ size_t text_cluster(const char *s, size_t n, int *width) {
     if (at == 0 || cp == '\n' || cp == '\t') return at;
     if (cp < 0) cp = 0xFFFD;
     int32_t first = cp;
-    int cells = text_is_control(cp) ? 0 : utf8proc_charwidth(cp);
+    int cells = text_is_control(cp) ? 0 : width_of(cp);
     while (at < n) {
         prev = cp;
         size_t len = text_next(s + at, n - at, &cp);
         if (cp < 0 || utf8proc_grapheme_break_stateful(prev, cp, &state)) break;
-        int w = utf8proc_charwidth(cp);
+        int w = width_of(cp);
         if (cp == 0xFE0F)
             cells = 2; /* drawn as emoji */
         else if (cp == 0xFE0E && cells == 2)

@@ -3,7 +3,7 @@
  *
  * Pure, any thread. Widths and clusters come from utf8proc; rules of our own are kept for what it
  * does not know: presentation selectors, flags, keycaps and joined emoji (docs/PRODUCT.md section
- * 6). Ambiguous characters are one cell wide. */
+ * 6). Ambiguous characters are one cell wide unless the person says otherwise. */
 #ifndef CORE_TEXT_H
 #define CORE_TEXT_H
 
@@ -36,6 +36,9 @@ int text_show(struct buf *out, const char *s, size_t n, enum text_form form, ox_
 /* Bytes of the grapheme cluster at s (at least 1 if n > 0) and its cells in *width: 0, 1 or 2. LF
  * and TAB are clusters of width 0; the caller knows what they mean. */
 size_t text_cluster(const char *s, size_t n, int *width);
+/* Cells of East Asian ambiguous characters from now on, 1 or 2: a property of the terminal (setting
+ * width.ambiguous), told once, before a second thread starts. */
+void text_set_ambiguous(int cells);
 size_t text_cells(const char *s, size_t n); /* sum over the clusters */
 /* Bytes of the longest run of whole clusters that takes at most `cells` cells; *used gets its
  * cells. */

@@ -128,6 +128,26 @@ static void test_text__clusters_and_widths(void **state) {
     }
 }
 
+/* With width.ambiguous = 2; what is narrow or wide everywhere stays so. */
+static void test_text__ambiguous_width(void **state) {
+    static const struct {
+        const char *s;
+        size_t one, two;
+    } cases[] = {
+        {"\u00A7", 1, 2}, {"\u03B1", 1, 2}, {"\u2026", 1, 2},  {"\u2500", 1, 2},
+        {"\u273D", 1, 2}, {"a", 1, 1},      {"\u00A2", 1, 1},  {"\u05D0", 1, 1},
+        {"\u6F22", 2, 2}, {"\u00E9", 1, 2}, {"e\u0301", 1, 1},
+    };
+    for (size_t i = 0; i < N(cases); i++) {
+        size_t n = strlen(cases[i].s), one = text_cells(cases[i].s, n);
+        text_set_ambiguous(2);
+        size_t two = text_cells(cases[i].s, n);
+        text_set_ambiguous(1);
+        if (one != cases[i].one || two != cases[i].two)
+            fail_msg("%s: %zu and %zu cells", cases[i].s, one, two);
+    }
+}
+
 static void test_text__brief(void **state) {
     static const struct {
         const char *in, *want;
@@ -162,6 +182,7 @@ int main(void) {
         cmocka_unit_test(test_text__show_lets_no_control_through),
         cmocka_unit_test(test_text__show_of_every_byte_pair),
         cmocka_unit_test(test_text__clusters_and_widths),
+        cmocka_unit_test(test_text__ambiguous_width),
         cmocka_unit_test(test_text__brief),
         cmocka_unit_test(test_text__distance),
     };

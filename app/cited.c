@@ -1,6 +1,7 @@
 /* cited.c - see cited.h. */
 #include "app/cited.h"
 
+#include "app/core/chunk.h"
 #include "app/core/text.h"
 #include "app/store/cites.h"
 
@@ -30,6 +31,8 @@ static void place(const struct talk *t, const struct cite_doc *docs, const struc
     out->doc = d;
     out->from = d->from + c->from;
     out->to = d->from + c->to;
+    out->page_from = chunk_page(d->pages, d->n_pages, out->from);
+    out->page_to = chunk_page(d->pages, d->n_pages, out->to > out->from ? out->to - 1 : out->to);
     out->line_from = cite_line(&docs[c->doc], c->from);
     out->line_to = cite_line(&docs[c->doc], c->to > c->from ? c->to - 1 : c->to);
 }
@@ -74,6 +77,8 @@ static int add_place(const struct cited *c, struct buf *out, ox_err *err) {
     int rc = text_show(out, buf_str(&c->doc->name), c->doc->n_base, TEXT_LINE, err);
     if (!rc) rc = buf_printf(out, err, ":%zu", c->line_from);
     if (!rc && c->line_to > c->line_from) rc = buf_printf(out, err, "-%zu", c->line_to);
+    if (!rc && c->page_from) rc = buf_printf(out, err, " p. %zu", c->page_from);
+    if (!rc && c->page_to > c->page_from) rc = buf_printf(out, err, "-%zu", c->page_to);
     if (!rc)
         rc = buf_printf(out, err, " bytes %zu-%zu %s", c->from, c->to,
                         cite_verdict_name(c->cite.verdict));
@@ -110,6 +115,9 @@ int cited_json(const struct cited_list *l, struct buf *out, ox_err *err) {
                 out, err,
                 ",\"byte_start\":%zu,\"byte_end\":%zu,\"line_start\":%zu,\"line_end\":%zu", c->from,
                 c->to, c->line_from, c->line_to);
+        if (!rc && c->doc && c->page_from)
+            rc = buf_printf(out, err, ",\"page_start\":%zu,\"page_end\":%zu", c->page_from,
+                            c->page_to);
         if (!rc) rc = buf_putc(out, '}', err);
     }
     return rc ? rc : buf_putc(out, ']', err);

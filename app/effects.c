@@ -100,6 +100,7 @@ void effects_documents(struct effects *fx) {
                 continue;
             ev.doc.name = ox_strdup(part->name ? part->name : "document", "name", NULL);
             cite_index_new(ev.doc.text, ev.doc.n_bytes, &ev.doc.index, NULL);
+            store_doc_pages(fx->st, part->doc, &ev.doc.pages, &ev.doc.n_pages, NULL);
             int64_t id = part->doc; /* node may move when the event is handled */
             effects_event(fx, &ev);
             effects_count_doc(fx, id, NULL);
@@ -257,6 +258,12 @@ static int take_document(struct effects *fx, struct ingest *in, ox_err *err) {
     if (in->from > 0 || in->to < n) ev.doc.from = in->from, ev.doc.to = in->to;
     ev.doc.name = buf_take(&name, NULL);
     if (!rc && ev.doc.text) rc = cite_index_new(ev.doc.text, n, &ev.doc.index, err);
+    if (!rc && ev.doc.text) {
+        ev.doc.pages = in->pages;
+        ev.doc.n_pages = in->n_pages;
+        in->pages = NULL;
+        in->n_pages = 0;
+    }
     const struct open_doc *here = rc ? NULL : effects_find_doc(fx, id);
     if (here && here->d.from == ev.doc.from && here->d.to == ev.doc.to) {
         struct event again = {.kind = EV_DOC, .id = id};
@@ -268,6 +275,7 @@ static int take_document(struct effects *fx, struct ingest *in, ox_err *err) {
     }
     cite_index_free(ev.doc.index); /* left empty if it was taken over */
     ox_free(ev.doc.text);
+    ox_free(ev.doc.pages);
     ox_free(ev.doc.name);
     buf_deinit(&name);
     buf_deinit(&base);

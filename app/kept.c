@@ -43,18 +43,8 @@ static int take_row(void *user, const struct store_doc *d) {
     r->in->converter = word(d->converter, converters, "");
     r->in->charset = charset_find(d->encoding);
     r->in->stats.n_lines = d->n_lines;
-    r->in->n_pages = d->n_pages;
     int rc = buf_puts(&r->in->name, d->name, r->err);
     return rc ? rc : buf_puts(&r->in->path, d->source_path ? d->source_path : d->name, r->err);
-}
-
-static int find_pages(store *st, int64_t id, struct ingest *in, ox_err *err) {
-    if (!in->n_pages) return 0;
-    in->pages = ox_alloc(in->n_pages, sizeof *in->pages, "page table", err);
-    int rc = in->pages ? 0 : OX_ENOMEM;
-    for (size_t i = 0; !rc && i < in->n_pages; i++)
-        rc = store_doc_page_at(st, id, i + 1, &in->pages[i], err);
-    return rc;
 }
 
 int kept_open(store *st, const char *spec, struct ingest *out, ox_err *err) {
@@ -68,7 +58,7 @@ int kept_open(store *st, const char *spec, struct ingest *out, ox_err *err) {
     if (!rc) rc = store_doc_get(st, id, take_row, &row, err);
     if (!rc) rc = store_doc_text(st, id, 0, 0, &text, &n, err);
     if (!rc) rc = buf_add(&in.text, text, n, err);
-    if (!rc) rc = find_pages(st, id, &in, err);
+    if (!rc) rc = store_doc_pages(st, id, &in.pages, &in.n_pages, err);
     if (!rc) rc = ingest_part(&in, range, err);
     in.n_base = in.name.n;
     if (!rc && range[0]) rc = buf_printf(&in.name, err, ":%s", range);

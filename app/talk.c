@@ -74,6 +74,7 @@ static void doc_deinit(struct talk_doc *d) {
     buf_deinit(&d->path);
     buf_deinit(&d->text);
     ox_free(d->tok.v);
+    ox_free(d->pages);
     cite_index_free(d->index);
 }
 
@@ -129,7 +130,11 @@ int talk_add(struct talk *t, struct ingest *in, ox_err *err) {
     if (!rc) rc = buf_add(&d.name, buf_str(&in->name), in->name.n, err);
     if (!rc) rc = buf_add(&d.path, buf_str(&in->path), in->path.n, err);
     if (!rc) rc = buf_add(&d.text, in->text.p + in->from, in->to - in->from, err);
+    d.pages = in->pages; /* handed over */
+    d.n_pages = in->n_pages;
     if (!rc) save_document(t, in, &d);
+    in->pages = NULL;
+    in->n_pages = 0;
     if (!rc && t->info) rc = save_count(t, &d, err);
     ingest_deinit(in);
     if (rc)

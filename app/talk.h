@@ -25,6 +25,7 @@ struct talk_doc {                /* a document, or the part of one, that this co
     uint64_t from, to;           /* the part, in bytes of the whole document */
     size_t first_line, n_lines;  /* of the part in the file; lines of the whole file */
     enum charset charset;
+    size_t *pages, n_pages; /* where pages of the whole document begin; none: 0 */
     struct ox_tokens tok;
     bool is_waiting;   /* stands before the next question */
     cite_index *index; /* of text; made when a quotation is first looked up */

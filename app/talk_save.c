@@ -166,6 +166,7 @@ static int load_doc(struct talk *t, const struct chat_doc *part, ox_err *err) {
     if (!rc) rc = store_doc_text(t->st, d.id, d.from, d.to, &text, &n, err);
     if (!rc) rc = store_doc_byte_at(t->st, d.id, d.from, &d.first_line, &page, err);
     if (!rc) rc = buf_add(&d.text, text, n, err);
+    if (!rc) rc = store_doc_pages(t->st, d.id, &d.pages, &d.n_pages, err);
     ox_free(text);
     t->doc[t->n_docs++] = d; /* its parts are freed with the others, also half made */
     return rc;

@@ -181,6 +181,18 @@ static void find_heading(const char *text, size_t n, const struct chunk *last, s
     }
 }
 
+size_t chunk_page(const size_t *pages, size_t n_pages, size_t byte) {
+    size_t n = 0, behind = n_pages; /* pages[n - 1] <= byte < pages[behind] */
+    while (n < behind) {
+        size_t mid = (n + behind) / 2;
+        if (pages[mid] <= byte)
+            n = mid + 1;
+        else
+            behind = mid;
+    }
+    return n;
+}
+
 bool chunk_next(struct chunk_walk *w, const char *text, size_t n, const size_t *pages,
                 size_t n_pages, struct chunk *out) {
     struct chunk c = {.from = w->last.to, .line = w->next_line ? w->next_line : 1};

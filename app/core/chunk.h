@@ -26,6 +26,9 @@ struct chunk_walk {
     size_t next_line, next_page; /* next_page: index into pages */
 };
 
+/* Page of a byte, 1-based; 0: the document has none. */
+size_t chunk_page(const size_t *pages, size_t n_pages, size_t byte);
+
 /* The next chunk of valid UTF-8 text; false at its end. pages: ascending byte offsets where pages
  * begin, pages[0] = 0; NULL, 0: none. */
 bool chunk_next(struct chunk_walk *w, const char *text, size_t n, const size_t *pages,

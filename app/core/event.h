@@ -71,6 +71,7 @@ struct doc_text { /* a document of the session, in reading order; owned by the s
     size_t n_bytes, n_tokens; /* 0 tokens: not counted yet; of the part */
     size_t from, to;          /* bytes of the part that goes with a question; to 0: all of it */
     cite_index *index;        /* borrows text */
+    size_t *pages, n_pages;   /* where pages begin; none: 0 */
 };
 
 struct model_facts {

@@ -23,6 +23,7 @@ int state_init(struct app_state *s, ox_err *err) {
 
 static void free_doc(struct open_doc *d) {
     cite_index_free(d->d.index);
+    ox_free(d->d.pages);
     ox_free(d->d.name);
     ox_free(d->d.text);
     ox_free(d->line);

@@ -32,7 +32,10 @@ int store_cites_found(store *st, int64_t message, const char *text, const struct
     }
     const char *quote = buf_str(&quotes);
     for (size_t i = 0; !rc && i < n; i++) {
+        size_t line;
         row[i] = make_row(&v[i], src, quote);
+        if (row[i].doc) /* one that is still being read in has no page yet */
+            store_doc_byte_at(st, row[i].doc, row[i].from, &line, &row[i].page, NULL);
         quote += strlen(quote) + 1;
     }
     if (!rc) rc = store_cite_put(st, message, row, n, err);

@@ -50,6 +50,9 @@ int store_doc_text(store *st, int64_t id, size_t from, size_t to, char **text, s
 int store_doc_line_at(store *st, int64_t id, size_t line, size_t *byte, ox_err *err);
 int store_doc_byte_at(store *st, int64_t id, size_t byte, size_t *line, size_t *page, ox_err *err);
 int store_doc_page_at(store *st, int64_t id, size_t page, size_t *byte, ox_err *err);
+/* Where each page begins, an empty one where the next does; *pages owned, NULL and 0: it has none.
+ */
+int store_doc_pages(store *st, int64_t id, size_t **pages, size_t *n, ox_err *err);
 struct store_chunk {
     int64_t id;
     size_t seq, from, to, line, page;

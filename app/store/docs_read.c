@@ -170,6 +170,47 @@ int store_doc_page_at(store *st, int64_t id, size_t page, size_t *byte, ox_err *
     return rc == OX_ENOTFOUND ? ox_err_set(err, rc, "the document has no page %zu", page) : rc;
 }
 
+static int count_pages(store *st, int64_t id, size_t *n, size_t *n_bytes, ox_err *err) {
+    struct query q = db_query(st->db, "SELECT n_pages, n_bytes FROM document WHERE id = :id");
+    query_i64(&q, ":id", id);
+    if (query_row(&q)) {
+        *n = (size_t)query_col_i64(&q, 0);
+        *n_bytes = (size_t)query_col_i64(&q, 1);
+    }
+    return query_end(&q, err);
+}
+
+int store_doc_pages(store *st, int64_t id, size_t **pages, size_t *n, ox_err *err) {
+    size_t n_pages = 0, begins = 0, left;
+    *pages = NULL;
+    *n = 0;
+    int rc = count_pages(st, id, &n_pages, &begins, err);
+    if (rc || !n_pages) return rc;
+    size_t *v = ox_alloc(n_pages, sizeof *v, "page table", err);
+    if (!v) return OX_ENOMEM;
+    struct query q = db_query(st->db, "SELECT page, min(byte_start) FROM doc_chunk WHERE doc_id = "
+                                      ":id AND page > 0 GROUP BY page ORDER BY page DESC");
+    query_i64(&q, ":id", id);
+    left = n_pages;
+    while (left && query_row(&q)) { /* from the last: `begins` is the page behind */
+        size_t page = (size_t)query_col_i64(&q, 0);
+        while (left > page)
+            v[--left] = begins;
+        begins = (size_t)query_col_i64(&q, 1);
+    }
+    while (left)
+        v[--left] = begins;
+    v[0] = 0;
+    rc = query_end(&q, err);
+    if (rc) {
+        ox_free(v);
+        return rc;
+    }
+    *pages = v;
+    *n = n_pages;
+    return 0;
+}
+
 int store_doc_chunks(store *st, int64_t id, int (*each)(void *user, const struct store_chunk *row),
                      void *user, ox_err *err) {
     int rc = 0;

@@ -2,6 +2,7 @@
  * view.h. */
 #include "app/ui/view.h"
 
+#include "app/core/chunk.h"
 #include "app/core/say.h"
 #include "app/core/text.h"
 
@@ -78,10 +79,11 @@ static int draw_cites(struct app_state *s, struct frame *f, struct rect r, int y
             const struct sheet_doc *d = &s->sheet_doc[c.doc];
             size_t a = sheet_line_of(d, c.from),
                    b = sheet_line_of(d, c.to > c.from ? c.to - 1 : c.from);
-            if (b > a)
-                snprintf(lines, sizeof lines, "%zu-%zu", a, b);
-            else
-                snprintf(lines, sizeof lines, "%zu", a);
+            const struct doc_text *text = &s->doc[c.doc].d;
+            size_t page = chunk_page(text->pages, text->n_pages, c.from);
+            int used = b > a ? snprintf(lines, sizeof lines, "%zu-%zu", a, b)
+                             : snprintf(lines, sizeof lines, "%zu", a);
+            if (page) snprintf(lines + used, sizeof lines - (size_t)used, " p. %zu", page);
         }
         enum style style = c.verdict == CITE_MISSING ? STYLE_WARN : STYLE_TEXT;
         int x =
@@ -103,9 +105,8 @@ static void draw_pieces(struct app_state *s, struct frame *f, struct rect r, int
     for (size_t i = m->n > room ? m->n - room : 0; i < m->n; i++, y++) {
         static const char *const kinds[] = {"", "system", "document", "turn"};
         const struct context_piece *p = &m->v[i];
-        view_printf(f, r.x, y, r.x + r.w, STYLE_TEXT,
-                    " %-8s %3zu  %7s tokens   dropping reads %s", kinds[p->kind], p->n,
-                    say_count(tokens, p->tokens), say_count(again, p->again));
+        view_printf(f, r.x, y, r.x + r.w, STYLE_TEXT, " %-8s %3zu  %7s tokens   dropping reads %s",
+                    kinds[p->kind], p->n, say_count(tokens, p->tokens), say_count(again, p->again));
     }
 }
 

@@ -91,7 +91,12 @@ if command -v pdftotext >/dev/null 2>&1 && command -v python3 >/dev/null 2>&1; t
     docs show text.pdf:p2; out_has "-- page 2" "page two"; out_has "The clerk tried four times" "page two"
     grep -q "quarter to nine" "$tmp/out" && fail "page two has words of page one"
     ask -f text.pdf --cite "when?"; out_has "exact" "PDF is cited"
-    ask -f columns.pdf --cite "when?"; out_has "columns.pdf:9-10 bytes" "a PDF in columns"; out_has "exact" "a PDF in columns"
+    cp script script1; echo 'answer It says "The clerk tried four times".' > script
+    ask -f text.pdf --cite "how often?"; out_has " p. 2 bytes" "the page of a citation"
+    ask -f text.pdf --json "how often?"; out_has '"page_start":2,"page_end":2' "the page in JSON"
+    ask -f "$(id_of text.pdf)" --cite "how often?"; out_has " p. 2 bytes" "the page, of a kept document"
+    mv script1 script
+    ask -f columns.pdf --cite "when?"; out_has "columns.pdf:9-10 p. 1 bytes" "a PDF in columns"; out_has "exact" "a PDF in columns"
     cp text.pdf ./-x.pdf; docs add ./-x.pdf; is_rc 0 "a name that begins with -"
     cp text.pdf named.txt; docs add named.txt; is_rc 0 "a PDF by content, not by name"
     docs add blank.pdf; is_rc 1 "a scan"; err_has "has no text" "a scan"

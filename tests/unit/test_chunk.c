@@ -113,6 +113,16 @@ static void test_chunk__join_to_the_text(void **state) {
     }
 }
 
+static void test_chunk__page_of_a_byte(void **state) {
+    static const size_t pages[] = {0, 10, 10, 25}; /* the second is empty */
+    static const struct {
+        size_t byte, page;
+    } cases[] = {{0, 1}, {9, 1}, {10, 3}, {24, 3}, {25, 4}, {900, 4}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++)
+        assert_int_equal(chunk_page(pages, 4, cases[i].byte), cases[i].page);
+    assert_int_equal(chunk_page(NULL, 0, 5), 0);
+}
+
 static void test_chunk__sections_stay_together(void **state) {
     struct buf b = {0};
     for (int i = 0; i < 3; i++) {
@@ -198,6 +208,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_chunk__headings),
         cmocka_unit_test(test_chunk__join_to_the_text),
+        cmocka_unit_test(test_chunk__page_of_a_byte),
         cmocka_unit_test(test_chunk__sections_stay_together),
         cmocka_unit_test(test_summary__plans),
     };

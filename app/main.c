@@ -22,7 +22,7 @@ static int exit_status(int code) {
     static const struct {
         int code, status;
     } table[] = {
-        {OX_EUSAGE, 2}, {OX_EMODEL, 3}, {OX_EDEVICE, 3}, {OX_ENOTFOUND, 4},
+        {OX_EUSAGE, 2}, {OX_EMODEL, 3}, {OX_EDEVICE, 3}, {OX_ENOMEM, 3},       {OX_ENOTFOUND, 4},
         {OX_EFIT, 5},   {OX_EDB, 6},    {OX_EBUSY, 6},   {OX_ECANCELLED, 130},
     };
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)

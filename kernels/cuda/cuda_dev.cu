@@ -148,11 +148,14 @@ static int dev_sync(kn_dev *dev, ox_err *err) {
 /* ---- open, close ---------------------------------------------------------------------------- */
 
 static int choose_device(const char *which, int *id, ox_err *err) {
-    int n = 0;
-    cudaError_t rc = cudaGetDeviceCount(&n);
+    int n = 0, driver = 0; /* 0: none; the runtime would only call it too old */
+    cudaError_t rc = cudaDriverGetVersion(&driver);
+    if (rc == cudaSuccess && driver) rc = cudaGetDeviceCount(&n);
     if (rc != cudaSuccess || n == 0) {
         ox_err_set(err, OX_ENOTFOUND, "no CUDA device: %s",
-                   rc ? cudaGetErrorString(rc) : "none found");
+                   !driver ? "NVIDIA's driver (libcuda.so.1) is not installed"
+                   : rc    ? cudaGetErrorString(rc)
+                           : "none found");
         ox_err_fix(err,
                    "install NVIDIA's driver (nvidia-smi must list the card), or use --backend cpu");
         cudaGetLastError();

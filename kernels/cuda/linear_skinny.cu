@@ -290,7 +290,7 @@ static __device__ __noinline__ void finish_tile(const struct sk_args &a, const s
 /* ---- the kernel ----------------------------------------------------------------------------- */
 
 /* Warps hand a finished tile to the last warp of the block through SK_TILES buffers, so that nobody
- * waits for an epilogue: `full` counts the warps, `empty` the reader. */
+ * waits for an epilogue: `full` counts the writers' lanes, `empty` the reader's. */
 DEV void bar_init(uint64_t *bar, unsigned n) {
     asm volatile("mbarrier.init.shared.b64 [%0], %1;" ::"r"(smem_addr(bar)), "r"(n) : "memory");
 }
@@ -382,8 +382,7 @@ static __device__ void stream(const struct sk_args &a, const struct wt_block &b,
             r[(2 * q + 1) * SK_ROWS + g + 8] = acc.a[3] + acc.b[3];
         }
         acc.clear();
-        __syncwarp();
-        if (lane == 0) bar_arrive(&tr->full[buf]);
+        bar_arrive(&tr->full[buf]); /* every lane for its own writes: racecheck follows this */
         n_done++;
         tile++;
     };
@@ -424,8 +423,7 @@ static __device__ void finish(const struct sk_args &a, const struct wt_block &b,
         finish_tile(a, b, m.is_extra, red + buf * SK_WARPS * SK_ROWS * a.T, tile,
                     tile == m.first && m.from % m.per_tile != 0,
                     tile == m.last && m.to % m.per_tile != 0, is_done);
-        __syncwarp();
-        if ((threadIdx.x & 31) == 0) bar_arrive(&tr->empty[buf]);
+        bar_arrive(&tr->empty[buf]);
     }
 }
 
@@ -453,8 +451,8 @@ static __device__ void run_block(const struct sk_args &a, const struct wt_block 
         prefetch_l2(a.add_norm + i);
     if (threadIdx.x == 0) {
         for (int i = 0; i < SK_TILES; i++) {
-            bar_init(&tr.full[i], SK_WARPS);
-            bar_init(&tr.empty[i], 1);
+            bar_init(&tr.full[i], 32 * SK_WARPS);
+            bar_init(&tr.empty[i], 32);
         }
     }
     pdl_wait();

@@ -225,7 +225,8 @@ static void test_golden_model__default_model(void **state) {
     run(&o, NULL, 8);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    if (argc > 1) cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_golden_model__f32_on_every_level),
         cmocka_unit_test(test_golden_model__bf16_keys_and_values),

@@ -339,7 +339,8 @@ static void test_resume__foreign_records(void **state) {
     mem_io_deinit(&m);
 }
 
-int main(void) {
+int main(int argc, char **argv) {
+    if (argc > 1) cmocka_set_test_filter(argv[1]);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_resume__equals_straight_on),
         cmocka_unit_test(test_resume__equals_straight_on_cuda),

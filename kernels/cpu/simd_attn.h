@@ -32,7 +32,7 @@ struct attn_job {
     float *part;             /* few tokens: [n_ranges][H*T rows] of part_floats */
     char *task;              /* [n_tasks] working memory of task_bytes */
     size_t task_bytes;
-    int n_tasks;
+    int n_tasks, n_shares; /* shares: few tokens, one a thread */
 };
 
 /* Running sums of one row: y [Dp], then the maximum and the sum of the exponentials. */
@@ -201,12 +201,24 @@ static void run_range(const struct attn_job *j, int kv_head, int64_t t0, int64_t
 }
 
 /* Few tokens: a task is a KV head and a range; the caller merges. */
-static void run_few(void *arg, int i) {
-    struct attn_job *j = arg;
+static void run_few_task(struct attn_job *j, int i) {
     int kv_head = i % j->a->n_kv_heads;
     int64_t range = i / j->a->n_kv_heads, rows = j->T * j->group;
     float *part = j->part + ((int64_t)i * rows) * part_floats(j);
     run_range(j, kv_head, 0, j->T, range, j->task + (size_t)i * j->task_bytes, part);
+}
+
+/* Share i of the tasks: by the keys they hold, since the last range is short. A task belongs to the
+ * share that its middle lies in. */
+static void run_few(void *arg, int i) {
+    struct attn_job *j = arg;
+    int64_t Hkv = j->a->n_kv_heads, last = (j->n_ranges - 1) * RANGE_KEYS;
+    int64_t end = j->N + j->T, all = Hkv * end;
+    for (int task = 0; task < j->n_tasks; task++) {
+        int64_t from = task / Hkv * RANGE_KEYS, n = from < last ? RANGE_KEYS : end - last;
+        int64_t middle = Hkv * from + task % Hkv * n + n / 2;
+        if (middle * j->n_shares / all == i) run_few_task(j, task);
+    }
 }
 
 static void merge_few(struct attn_job *j) {
@@ -257,6 +269,7 @@ static int run_attn(kn_dev *dev, const struct kn_attn *a, ox_err *err) {
     bool is_few = j.T <= FEW_TOKENS;
     int64_t tiles = (j.T + TILE_TOKENS - 1) / TILE_TOKENS, size = part_floats(&j);
     j.n_tasks = (int)(a->n_kv_heads * (is_few ? j.n_ranges : tiles));
+    j.n_shares = cpu_threads(dev);
     int64_t tile_rows = is_few ? 0 : 2 * TILE_TOKENS * j.group;
     j.task_bytes = round64(tile_bytes(j.Dp) + (size_t)(tile_rows * size) * sizeof(float));
     size_t append_bytes = round64((size_t)(a->q.cols + a->k.cols) * sizeof(float));
@@ -271,7 +284,10 @@ static int run_attn(kn_dev *dev, const struct kn_attn *a, ox_err *err) {
     j.part = (void *)(j.q + q_bytes);
     j.task = j.q + q_bytes + part_bytes;
     cpu_parallel(dev, j.T < FEW_TOKENS ? 1 : j.n_tasks, run_append, &j);
-    cpu_parallel(dev, j.n_tasks, is_few ? run_few : run_many, &j);
+    if (is_few)
+        cpu_parallel(dev, j.n_shares, run_few, &j);
+    else
+        cpu_parallel(dev, j.n_tasks, run_many, &j);
     if (is_few) merge_few(&j);
     return 0;
 }

@@ -1,17 +1,20 @@
-/* avx512bf16_attn.c - attention over bf16 pages with vdpbf16ps (simd_attn.h).
+/* avx512bf16_attn.c - attention over bf16 and int8 pages with vdpbf16ps (simd_attn.h).
  *
  * op        q/k norm, RoPE, append, y = softmax(q K' scale) V; reference ref_attn
- * args      as in kn.h; pages bf16; queries and probabilities rounded to bf16
+ * args      as in kn.h; pages bf16 or int8; queries and probabilities rounded to bf16
  * work      T <= 8: a task is a KV head and 1,024 keys; more: a KV head and 64 tokens
  * smem      one block of 64 keys: K turned to [Dh/2][64] pairs, V to [32 pairs][Dh]
  * cost      4 H Dh (N + T/2) T operations; KV read once for all query heads of a KV head
  * limit     T = 1: KV bytes; prefill: one vdpbf16ps a cycle, then the exponentials
  * numerics  f32 sums in a fixed order; 2^-9 a query, a probability; blocks at absolute multiples
- * refuses   exact mode, f32 and int8 pages, odd Dh: avx512_attn does them
+ * refuses   exact mode, f32 pages, odd Dh, int8 rows of several scales: avx512_attn does them
  * measured  docs/PERF.md, CPU */
 #include "kernels/cpu/simd_attn.h"
 
-enum { QUAD = 4 }; /* registers of scores or outputs a row at a time */
+enum {
+    QUAD = 4,    /* registers of scores or outputs a row at a time */
+    INT8_DH = 64 /* channels under one scale of an int8 row */
+};
 
 #define FORCE_INLINE static inline __attribute__((always_inline))
 
@@ -20,7 +23,7 @@ static size_t query_bytes(int64_t Dp) {
 }
 
 static size_t tile_bytes(int64_t Dp) {
-    return (size_t)(2 * KEYS * Dp) * 2;
+    return (size_t)(2 * KEYS * Dp) * 2 + 2 * KEYS * sizeof(float);
 }
 
 static __m512i narrow32(__m512 lo, __m512 hi) {
@@ -132,11 +135,49 @@ FORCE_INLINE void load_tile_full(int64_t Dh, const uint16_t *kb, const uint16_t 
         }
 }
 
+/* n rows of an int8 block from `row` on: the stored integers as bf16 [n][Dh], which is exact, and
+ * their scales beside them; products are scaled afterwards. */
+FORCE_INLINE void widen_rows(const char *block, const int64_t Dh, int64_t row, int64_t n,
+                             uint16_t *to, float *scales) {
+    const uint16_t *scale = (const void *)(block + KN_PAGE_TOKENS * Dh);
+    for (int64_t r = 0; r < KEYS; r += VL) /* a page has scales for all of its rows */
+        vf_store(scales + r,
+                 vf_keep_n(vf_from_bf16(scale + row + r), n > r ? n - r : 0, vf_set(0.0f)));
+    for (int64_t r = 0; r < n; r++)
+        for (int64_t i = 0; i < Dh; i += 2 * VL) {
+            const char *p = block + (row + r) * Dh + i;
+            __mmask32 mask = Dh - i >= 2 * VL ? ~0u : (1u << (Dh - i)) - 1u;
+            __m256i q = _mm256_maskz_loadu_epi8(mask, p);
+            __m512i lo = _mm512_cvtepi8_epi32(_mm256_castsi256_si128(q));
+            __m512i hi = _mm512_cvtepi8_epi32(_mm256_extracti128_si256(q, 1));
+            _mm512_mask_storeu_epi16(to + r * Dh + i, mask,
+                                     narrow32(_mm512_cvtepi32_ps(lo), _mm512_cvtepi32_ps(hi)));
+        }
+}
+
+/* Scales of the keys (which 0) or values (1) of a tile, behind it; int8 only. */
+static float *tile_scales(const struct attn_job *j, const void *tile, int which) {
+    uintptr_t at = (uintptr_t)tile + (size_t)(2 * KEYS * j->Dp) * 2;
+    return (float *)at + which * KEYS;
+}
+
 static void load_tile(const struct attn_job *j, const char *K, const char *V, int64_t row,
                       int64_t n, void *tile) {
     const uint16_t *kb = (const void *)K, *vb = (const void *)V;
     uint32_t *k = tile, *v = k + KEYS * j->Dp / 2;
-    int64_t Dh = j->Dh, from = row * Dh;
+    int64_t Dh = j->Dh;
+    _Alignas(64) uint16_t wide[2][KEYS * INT8_DH];
+    if (j->a->kv == KN_I8) {
+        for (int which = 0; which < 2; which++)
+            if (Dh == 64)
+                widen_rows(which ? V : K, 64, row, n, wide[which], tile_scales(j, tile, which));
+            else
+                widen_rows(which ? V : K, Dh, row, n, wide[which], tile_scales(j, tile, which));
+        kb = wide[0];
+        vb = wide[1];
+        row = 0;
+    }
+    int64_t from = row * Dh;
     if (n == KEYS && Dh == 64)
         load_tile_full(64, kb + from, vb + from, k, v);
     else if (n == KEYS && Dh % 32 == 0)
@@ -151,17 +192,19 @@ FORCE_INLINE void ask_for(const char *p, const int64_t n) {
         _mm_prefetch(p + i * 64, _MM_HINT_T1);
 }
 
-/* sum[r][c] over the pairs of Dh: four lines of the next keys a pair make the whole block. */
+/* sum[r][c] over the pairs of Dh: four lines of the next keys a pair make the whole block, two
+ * where they are int8. */
 FORCE_INLINE void score_rows(const struct attn_job *j, const uint32_t *q, const uint32_t *k,
                              const int n, float *score, const char *ahead) {
     int64_t step = (int64_t)(j->q_bytes / 4), pairs = j->Dh / 2;
+    int64_t lines = j->a->kv == KN_I8 ? 2 : 4;
     __m512 a[MAX_GROUP][QUAD];
     for (int r = 0; r < n; r++)
         for (int c = 0; c < QUAD; c++)
             a[r][c] = _mm512_setzero_ps();
     for (int64_t i = 0; i < pairs; i++) {
         __m512bh w[QUAD];
-        if (ahead) ask_for(ahead + i * 4 * 64, 4);
+        if (ahead) ask_for(ahead + i * lines * 64, lines);
         for (int c = 0; c < QUAD; c++)
             w[c] = as_bf16(_mm512_loadu_si512(k + i * KEYS + c * 16));
         for (int r = 0; r < n; r++) {
@@ -184,12 +227,17 @@ static void score_tile(const struct attn_job *j, const char *q, const void *tile
         score_rows(j, (const void *)(q + (size_t)r * j->q_bytes), tile, 3, score + r * KEYS, ahead);
     for (; r < n; r++, ahead = NULL)
         score_rows(j, (const void *)(q + (size_t)r * j->q_bytes), tile, 1, score + r * KEYS, ahead);
+    const float *scale = tile_scales(j, tile, 0);
+    for (int64_t i = 0; j->a->kv == KN_I8 && i < n * KEYS; i += VL)
+        vf_store(score + i, vf_mul(vf_load(score + i), vf_load(scale + i % KEYS)));
 }
 
 /* y[r][quad registers] += p V over 32 pairs of keys. */
 FORCE_INLINE void value_rows(const struct attn_job *j, const uint32_t *p, const uint32_t *v,
                              const int n, const int quad, float *y, const char *ahead) {
-    int64_t step = part_floats(j), lines = j->Dh / 16; /* of two stored rows, every other round */
+    int64_t step = part_floats(j);
+    int64_t lines =
+        j->Dh / (j->a->kv == KN_I8 ? 32 : 16); /* of two stored rows, every other round */
     __m512 a[MAX_GROUP][QUAD];
     for (int r = 0; r < n; r++)
         for (int c = 0; c < quad; c++)
@@ -216,9 +264,13 @@ static void add_values(const struct attn_job *j, const float *score, const void 
     uint32_t p[MAX_GROUP * KEYS / 2];
     for (int r = 0; r < n; r++)
         for (int i = 0; i < KEYS; i += 32) {
-            const float *from = score + r * KEYS + i;
-            _mm512_storeu_si512(p + (r * KEYS + i) / 2,
-                                narrow32(vf_load(from), vf_load(from + 16)));
+            const float *from = score + r * KEYS + i, *scale = tile_scales(j, tile, 1) + i;
+            vf lo = vf_load(from), hi = vf_load(from + VL);
+            if (j->a->kv == KN_I8) {
+                lo = vf_mul(lo, vf_load(scale));
+                hi = vf_mul(hi, vf_load(scale + VL));
+            }
+            _mm512_storeu_si512(p + (r * KEYS + i) / 2, narrow32(lo, hi));
         }
     int64_t size = part_floats(j);
     for (int64_t i = 0; i < j->Dp;) {
@@ -239,7 +291,8 @@ static void add_values(const struct attn_job *j, const float *score, const void 
 }
 
 int avx512bf16_attn(kn_dev *dev, const struct kn_attn *a, ox_err *err) {
-    if (dev->f32_act || a->kv != KN_BF16 || a->q.cols / a->n_heads % 2)
+    int64_t Dh = a->q.cols / a->n_heads;
+    if (dev->f32_act || a->kv == KN_F32 || Dh % 2 || (a->kv == KN_I8 && Dh > INT8_DH))
         return avx512_attn(dev, a, err);
     return run_attn(dev, a, err);
 }

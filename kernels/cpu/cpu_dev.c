@@ -8,7 +8,7 @@
 
 /* Raise by one whenever a result of any level may change in one bit: stored states of the old
  * arithmetic are then read again instead of mixed with new ones. */
-enum { NUMERICS_REVISION = 4 };
+enum { NUMERICS_REVISION = 5 };
 enum { CHUNK_TOKENS = 256 }; /* a page; weights are then streamed once for 256 rows */
 
 /* ---- threads and scratch ------------------------------------------------------------------- */

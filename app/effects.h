@@ -35,6 +35,7 @@ struct fx_answer {     /* the answer that is being made */
     bool goes_on, reopens; /* an answer that was there; reopens: not opened again yet */
     struct chat_ledger before;
     size_t n_before; /* its tokens */
+    size_t n_prompt; /* tokens, as planned; 0: not planned */
     bool asks;       /* the price is on the screen, prompt waits for a yes */
     struct prompt prompt;
     struct ox_sampling how;

@@ -124,7 +124,8 @@ static int write_turn(struct effects *fx, int64_t *answer, const struct ox_sampl
                               .chat = fx->s->chat_id,
                               .draft_place = fx->s->uid[0] ? fx->s->uid : "new",
                               .info = fx->info,
-                              .how = *how};
+                              .how = *how,
+                              .n_prompt = fx->answer.n_prompt};
     if (!q) return 0;
     int rc = text_brief(&title, text, strcspn(text, "\n"), TITLE_CELLS, err);
     turn.title = buf_str(&title);
@@ -327,6 +328,7 @@ static void tell_context(struct effects *fx, const struct news *n) {
 
 static void take_planned(struct effects *fx, struct news *n) {
     if (!fx->answer.is_aside) tell_context(fx, n);
+    fx->answer.n_prompt = n->n_prompt;
     struct budget b = budget_for(fx->info->max_tokens, max_new(fx), n->n_prompt);
     ox_err e = {0};
     if (budget_check(&b, &e))

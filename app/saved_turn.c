@@ -20,7 +20,8 @@ static int start_run(store *st, const struct saved_turn *t, int64_t answer, ox_e
              "{\"temperature\":%g,\"top_p\":%g,\"top_k\":%d,\"min_p\":%g,\"repeat_penalty\":%g}",
              (double)how->temperature, (double)how->top_p, how->top_k, (double)how->min_p,
              (double)how->repeat);
-    const struct store_run run = {t->info->backend, json, t->info->numerics, how->seed};
+    const struct store_run run = {t->info->backend, json, t->info->numerics, how->seed,
+                                  t->n_prompt};
     return store_run_start(st, answer, &run, err);
 }
 

@@ -17,6 +17,7 @@ struct saved_turn {
     const char *draft_place; /* whose draft is done with this; NULL: none */
     const struct ox_info *info;
     struct ox_sampling how;
+    size_t n_prompt; /* tokens; 0: not known */
     struct saved_id {
         int64_t from, to;
     } id[SAVED_TURN_IDS]; /* out: of the messages, root first; the tree is left as it is */

@@ -225,7 +225,8 @@ static int write_turn(struct talk *t, int64_t answer, ox_err *err) {
                               .chat = t->id,
                               .title = q ? q->text : "",
                               .info = t->info,
-                              .how = t->how};
+                              .how = t->how,
+                              .n_prompt = t->n_prompt};
     int rc = saved_turn_write(t->st, &turn, err);
     if (rc) return rc;
     for (size_t i = 0; i < turn.n; i++)

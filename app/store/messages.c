@@ -189,13 +189,15 @@ int store_run_start(store *st, int64_t id, const struct store_run *run, ox_err *
         st->db,
         "INSERT INTO run (message_id, model_id, engine, build, numerics, seed, sampling, stop, "
         "n_prompt, n_reused, n_replayed, n_out, load_us, prefill_us, decode_us, exact) VALUES "
-        "(:id, :model, :engine, :build, :numerics, :seed, :sampling, '', 0, 0, 0, 0, 0, 0, 0, 0)");
+        "(:id, :model, :engine, :build, :numerics, :seed, :sampling, '', :prompt, 0, 0, 0, 0, 0, "
+        "0, 0)");
     query_i64(&q, ":id", id);
     query_i64(&q, ":model", st->model_id);
     query_str(&q, ":engine", run->engine);
     query_str(&q, ":build", migrate_build());
     query_i64(&q, ":numerics", (int64_t)run->numerics);
     query_i64(&q, ":seed", (int64_t)run->seed);
+    query_i64(&q, ":prompt", (int64_t)run->n_prompt);
     query_str(&q, ":sampling", run->sampling ? run->sampling : "{}");
     rc = store_step_end(st, own, query_run(&q, err), err);
     return rc ? ox_err_wrap(err, rc, "save ledger") : 0;
@@ -205,7 +207,8 @@ static int update_run(store *st, int64_t id, const struct chat_ledger *cost, con
                       ox_err *err) {
     struct query q = db_query(
         st->db,
-        "UPDATE run SET stop = :stop, n_prompt = :in, n_reused = :reused, n_replayed = "
+        "UPDATE run SET stop = :stop, n_prompt = CASE WHEN :in > 0 THEN :in ELSE n_prompt END, "
+        "n_reused = :reused, n_replayed = "
         ":replayed, n_out = :out, load_us = :load, prefill_us = :prefill, decode_us = :decode, "
         "exact = :exact WHERE message_id = :id");
     query_str(&q, ":stop", stop);
@@ -421,6 +424,14 @@ static int keep_ids(store *st, int64_t id, const struct joined *j, ox_err *err) 
     return query_run(&q, err);
 }
 
+/* It never told what it took: what it left is what it generated. */
+static int count_cut(store *st, int64_t id, const struct joined *j, ox_err *err) {
+    struct query q = db_query(st->db, "UPDATE run SET n_out = :out WHERE message_id = :id");
+    query_i64(&q, ":out", (int64_t)(j->ids.n / 4));
+    query_i64(&q, ":id", id);
+    return query_run(&q, err);
+}
+
 int message_close(store *st, int64_t id, enum chat_end how, const struct chat_ledger *cost,
                   const char *stop, ox_err *err) {
     struct joined j = {0};
@@ -431,6 +442,7 @@ int message_close(store *st, int64_t id, enum chat_end how, const struct chat_le
     if (!rc) rc = search_message(st->db, id, buf_str(&j.text), j.text.n, true, err);
     if (!rc) rc = run_with_id(st, "DELETE FROM stream_part WHERE message_id = :id", id, err);
     if (!rc && cost) rc = update_run(st, id, cost, stop ? stop : chat_end_name(how), err);
+    if (!rc && !(cost && cost->n_in)) rc = count_cut(st, id, &j, err);
     if (!rc)
         rc =
             run_with_id(st,

@@ -10,6 +10,11 @@
     " UNION SELECT p.id, p.parent_id, p.depth FROM message p JOIN up ON p.id = up.parent AND "     \
     "p.depth < up.depth) SELECT id FROM up ORDER BY depth, id"
 
+/* An answer that never told what it took has no ledger; its planned prompt only counts for the list
+ * of sessions (chats.c). */
+#define RUN_PROMPT                                                                                 \
+    "CASE WHEN r.prefill_us = 0 AND r.stop IN ('', 'user', 'error') THEN 0 ELSE r.n_prompt END"
+
 static const char SQL_PATH[] =
     "WITH RECURSIVE up(id, parent, depth) AS (SELECT id, parent_id, depth FROM message WHERE id = "
     ":of" IDS_UP;
@@ -18,7 +23,7 @@ static const char SQL_TREE[] =
     "message m ON m.id = b.leaf_id WHERE b.session_id = :of" IDS_UP;
 static const char SQL_ROW[] = "SELECT m.id, coalesce(m.parent_id, 0), m.created_us, m.role, "
                               "m.state, m.text, m.thought, t.ids, "
-                              "r.n_prompt, r.n_reused, r.n_replayed, r.n_out, r.seed, r.exact, "
+                              "" RUN_PROMPT ", r.n_reused, r.n_replayed, r.n_out, r.seed, r.exact, "
                               "r.load_us, r.prefill_us, r.decode_us, "
                               "(SELECT count(*) FROM attachment a WHERE a.message_id = m.id) FROM "
                               "message m LEFT JOIN message_tokens t "
@@ -189,7 +194,7 @@ int store_run_get(store *st, int64_t id, int (*each)(void *user, const struct st
     int rc = OX_ENOTFOUND;
     struct query q = db_query(
         st->db,
-        "SELECT r.n_prompt, r.n_reused, r.n_replayed, r.n_out, r.seed, r.exact, r.load_us, "
+        "SELECT " RUN_PROMPT ", r.n_reused, r.n_replayed, r.n_out, r.seed, r.exact, r.load_us, "
         "r.prefill_us, r.decode_us, m.name, r.engine, r.build, r.sampling, r.stop, r.numerics "
         "FROM run r JOIN model m ON m.id = r.model_id WHERE r.message_id = :id");
     query_i64(&q, ":id", id);

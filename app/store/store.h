@@ -117,6 +117,8 @@ int store_branch_label(store *st, int64_t branch, const char *label, ox_err *err
 struct store_run { /* the ledger of an answer, as far as it is known before its first token */
     const char *engine, *sampling; /* "cpu-avx512"; JSON text */
     uint64_t numerics, seed;
+    size_t n_prompt; /* counts for the session also if the answer never comes to its end; 0: not
+                        known */
 };
 struct store_ledger { /* as read back: `show --ledger`, `--replay` */
     struct chat_ledger cost;

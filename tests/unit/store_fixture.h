@@ -22,7 +22,8 @@ struct place {
 };
 
 static inline void place_make(struct place *p) {
-    snprintf(p->dir, sizeof p->dir, "%s/oxbow-store-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+    snprintf(p->dir, sizeof p->dir, "%s/oxbow-store-XXXXXX",
+             access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
     assert_non_null(mkdtemp(p->dir));
     snprintf(p->db, sizeof p->db, "%s/data/oxbow.db", p->dir);
 }
@@ -68,7 +69,7 @@ static inline int64_t ask(store *st, int64_t chat, int64_t parent, const char *t
                           .n_tok = 3};
     struct chat_node a = {.role = OX_ROLE_ASSISTANT, .end = CHAT_OPEN, .tok = a_tok, .n_tok = 1};
     struct store_run run = {
-        .engine = "cpu-ref", .sampling = "{}", .numerics = 1, .seed = UINT64_MAX};
+        .engine = "cpu-ref", .sampling = "{}", .numerics = 1, .seed = UINT64_MAX, .n_prompt = 10};
     int64_t id = 0;
     OK(store_begin(st, err));
     OK(store_msg_add(st, chat, &q, &a.parent, err));

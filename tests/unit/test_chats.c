@@ -192,6 +192,15 @@ static void test_chats__crash_closes_open_answers_at_next_open(void **state) {
     assert_string_equal(c.node[1].text, "partial");
     assert_int_equal(c.node[1].n_tok, 2);
     assert_int_equal(c.node[1].tok[1], 33);
+    assert_int_equal(c.node[1].ledger.n_in, 0); /* it never told what it took */
+    struct store_chat row;
+    OK(store_chat_get(st, chat, &row, err));
+    assert_int_equal(row.n_tokens, 10 + 2); /* but its session is as long as this */
+    int64_t b = ask(st, chat, a, "and?");
+    const struct chat_ledger none = {0};
+    OK(store_msg_finish(st, b, CHAT_STOPPED, &none, "user", err)); /* while it was read */
+    OK(store_chat_get(st, chat, &row, err));
+    assert_int_equal(row.n_tokens, 10 + 1);
     chat_deinit(&c);
     store_close(st);
     place_remove(&p);

@@ -8,7 +8,9 @@
 int buf_room(struct buf *b, size_t n, ox_err *err) {
     if (n > SIZE_MAX - b->n - 1)
         return ox_err_set(err, OX_ENOMEM, "text of more bytes than memory");
-    return ox_grow(&b->p, &b->cap, b->n + n + 1, 1, err);
+    int rc = ox_grow(&b->p, &b->cap, b->n + n + 1, 1, err);
+    if (!rc) b->p[b->n] = '\0'; /* also when nothing comes: then nobody calls buf_grown */
+    return rc;
 }
 
 void buf_grown(struct buf *b, size_t n) {

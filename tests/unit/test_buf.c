@@ -50,11 +50,26 @@ static void test_buf__unchanged_when_memory_is_short(void **state) {
     ox_free(p);
 }
 
+/* Room that nothing was written to is a string still, whatever the memory held before. */
+static void test_buf__room_ends_with_a_zero(void **state) {
+    (void)state;
+    for (size_t n = 16; n < 70000; n *= 2) {
+        char *dirty = ox_alloc(n, 1, "dirt", NULL);
+        memset(dirty, 'x', n);
+        ox_free(dirty);
+        struct buf b = {0};
+        assert_int_equal(buf_room(&b, n - 1, NULL), 0);
+        assert_string_equal(buf_str(&b), "");
+        buf_deinit(&b);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_buf__empty_is_a_string),
         cmocka_unit_test(test_buf__splice),
         cmocka_unit_test(test_buf__unchanged_when_memory_is_short),
+        cmocka_unit_test(test_buf__room_ends_with_a_zero),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

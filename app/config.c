@@ -18,7 +18,7 @@ enum { MAX_FILE_BYTES = 1 << 20 };
 /* clang-format off */
 const struct config_key config_keys[] = {
     /* name            environment        type           place                  min  max     choices  help */
-    {"model",          "OXBOW_MODEL",     CONFIG_PATH,   AT(model),              0,  0,       NULL, "model folder; without it the built-in model"},
+    {"model",          "OXBOW_MODEL",     CONFIG_PATH,   AT(model),              0,  0,       NULL, "model folder, or remote:NAME; without it the built-in model"},
     {"backend",        NULL,              CONFIG_TEXT,   AT(backend),            0,  0,       NULL, "auto, cpu, cpu-ref, cpu-avx2, cpu-avx512, cpu-avx512bf16, cuda, cuda:N"},
     {"kv",             NULL,              CONFIG_TEXT,   AT(kv),                 0,  0,       NULL, "format of the KV cache: bf16, int8, f32"},
     {"threads",        NULL,              CONFIG_INT,    AT(threads),            0,  1024,    NULL, "threads of the CPU backend; 0: physical cores, or the quota"},
@@ -195,7 +195,7 @@ static int add_more(struct config *c, const char *key, const char *value, ox_err
     char *v = ox_arena_strdup(&c->mem, value, strlen(value), err);
     if (!all || !k || !v) return OX_ENOMEM;
     if (c->n_more) memcpy(all, c->more, c->n_more * sizeof *all);
-    all[c->n_more++] = (struct config_more){k, v};
+    all[c->n_more++] = (struct config_more){k, v, NULL};
     c->more = all;
     return 0;
 }
@@ -337,8 +337,22 @@ static int read_clip_env(struct config *c, char *const *env, ox_err *err) {
     return rc;
 }
 
-static int read_env(struct config *c, char *const *env, ox_err *err) {
+/* Variables that the file names. */
+static int read_named_env(struct config *c, char *const *env, ox_err *err) {
+    static const char tail[] = ".key_env";
     int rc = 0;
+    for (size_t i = 0; i < c->n_more && !rc; i++) {
+        struct config_more *m = &c->more[i];
+        size_t n = strlen(m->key), n_tail = sizeof tail - 1;
+        if (strncmp(m->key, "remote.", 7) == 0 && n > n_tail &&
+            strcmp(m->key + n - n_tail, tail) == 0)
+            rc = copy_env(c, &m->env, get_env(env, m->value), err);
+    }
+    return rc;
+}
+
+static int read_env(struct config *c, char *const *env, ox_err *err) {
+    int rc = read_named_env(c, env, err);
     for (const struct config_key *k = config_keys; !rc && k->name; k++) {
         const char *v = k->env ? get_env(env, k->env) : NULL;
         if (v && *v) rc = set_key(c, k, v, k->env, err);

@@ -15,9 +15,10 @@ enum config_clipboard { CLIPBOARD_AUTO, CLIPBOARD_TERMINAL, CLIPBOARD_PROGRAM };
 enum { CONFIG_CLIP_ENV = 5 };
 enum config_when { WHEN_AUTO, WHEN_ALWAYS, WHEN_NEVER };
 
-struct config_more {
+struct config_more { /* key.VIEW.REQUEST, remote.NAME.url .. */
     const char *key, *value;
-}; /* key.VIEW.REQUEST, remote.NAME.url .. */
+    const char *env; /* remote.NAME.key_env: what the variable of this name holds; NULL: not set */
+};
 
 struct config { /* strings are borrowed until config_deinit; NULL: not said */
     const char *model, *backend, *kv;

@@ -330,6 +330,7 @@ static void take_planned(struct effects *fx, struct news *n) {
     if (!fx->answer.is_aside) tell_context(fx, n);
     fx->answer.n_prompt = n->n_prompt;
     struct budget b = budget_for(fx->info->max_tokens, max_new(fx), n->n_prompt);
+    b.is_about = fx->info->is_remote;
     ox_err e = {0};
     if (budget_check(&b, &e))
         fail_answer(fx, &e, b.wanted - budget_free(&b));
@@ -449,15 +450,11 @@ static void take_loaded(struct effects *fx) {
                        .model = {.limit = i->max_tokens,
                                  .trained = i->trained_tokens,
                                  .thinks = i->thinks,
-                                 .is_small = i->weight_bytes < SUMMARY_SMALL_BYTES}};
+                                 .is_remote = i->is_remote,
+                                 .is_small = summary_is_small(i)}};
     snprintf(ev.model.name, sizeof ev.model.name, "%s", i->name);
     snprintf(ev.model.backend, sizeof ev.model.backend, "%s", i->backend);
-    const struct store_model m = {.source = fx->conf->model ? "folder" : "embedded",
-                                  .name = i->name,
-                                  .location = fx->conf->model,
-                                  .weights = i->weights,
-                                  .template_id = i->template_id,
-                                  .vocab = i->vocab};
+    const struct store_model m = saved_turn_model(fx->conf, i);
     ox_err e = {0};
     if (fx->st && store_model_use(fx->st, &m, &e)) effects_not_saved(fx, &e);
     ev.flag = fx->is_changing && (fx->vocab.hi != i->vocab.hi || fx->vocab.lo != i->vocab.lo);

@@ -6,6 +6,7 @@
 #include "app/effects.h"
 
 #include "app/core/text.h"
+#include "app/remote_conf.h"
 #include "app/store/search.h"
 
 #include <stdio.h>
@@ -25,6 +26,10 @@ struct rows {
 static void add_state(struct effects *fx, const struct store_chat *c, struct session_row *row) {
     const struct states_want want = {store_uid(fx->st), c->uid, c->leaf, c->n_tokens};
     struct states_saved saved;
+    if (remote_conf_name(c->model) || (fx->info && fx->info->is_remote)) {
+        snprintf(row->state, sizeof row->state, "remote"); /* the last answer's; the next one's */
+        return;
+    }
     if (states_saved(fx->list.cache, &want, &saved, NULL)) return;
     snprintf(row->state, sizeof row->state, "%s", saved.word);
     row->n_saved = saved.n_tokens;

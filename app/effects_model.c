@@ -1,6 +1,7 @@
 /* effects_model.c - which model answers, and what its saved states take. See effects.h. */
 #include "app/effects.h"
 
+#include "app/open.h"
 #include "app/states_words.h"
 
 int effects_model(struct effects *fx, const struct effect *e, ox_err *err) {
@@ -14,15 +15,23 @@ int effects_model(struct effects *fx, const struct effect *e, ox_err *err) {
     int rc = conf_set(fx->conf, "model", e->text, "/model", err);
     if (rc) return rc;
     fx->is_changing = true;
-    return effects_load(fx, err);
+    rc = effects_load(fx, err);
+    if (!rc) return 0;
+    fx->is_changing = false; /* what is loaded stays */
+    fx->conf->model = fx->model_before;
+    return rc;
 }
 
 int effects_load(struct effects *fx, ox_err *err) {
     const char *model = fx->conf->model;
-    struct work job = {.kind = WORK_LOAD, .id = ++fx->next_job};
+    struct work job;
     struct event ev = {.kind = EV_LOADING, .text = model ? model : "oxbow-mini"};
-    if (model) job.text = ox_strdup(model, "model", err);
-    if (model && !job.text) return OX_ENOMEM;
+    int rc = open_load(fx->conf, model, &job, err);
+    if (rc) {
+        work_deinit(&job);
+        return rc;
+    }
+    job.id = ++fx->next_job;
     fx->info = NULL;
     fx->load_job = job.id;
     fx->load_err = (ox_err){0};
@@ -32,7 +41,7 @@ int effects_load(struct effects *fx, ox_err *err) {
 
 int effects_say_states(struct effects *fx, ox_err *err) {
     struct buf words = {0};
-    int rc = states_words_of(fx->conf, &words, err);
+    int rc = states_words_of(fx->conf, fx->info, &words, err);
     if (!rc) effects_notice(fx, false, "%s", buf_str(&words));
     buf_deinit(&words);
     return rc;

@@ -1,6 +1,7 @@
 /* open.c - see open.h. */
 #include "app/open.h"
 
+#include "app/remote_conf.h"
 #include "app/signals.h"
 #include "app/turn.h"
 
@@ -16,7 +17,7 @@ struct worker_opts open_options(const struct config *conf, const char *db_uid,
     snprintf(log_path, OPEN_PATH_BYTES, "%s/oxbow.log", conf->state_dir);
     bool keeps = conf->save && db_uid;
     return (struct worker_opts){
-        .engine = {.model_dir = conf->model,
+        .engine = {.model_dir = remote_conf_name(conf->model) ? NULL : conf->model,
                    .backend = conf->backend,
                    .kv = conf->kv,
                    .n_threads = (int)conf->threads,
@@ -29,20 +30,27 @@ struct worker_opts open_options(const struct config *conf, const char *db_uid,
     };
 }
 
+int open_load(const struct config *conf, const char *model, struct work *job, ox_err *err) {
+    const char *server = remote_conf_name(model);
+    *job = (struct work){.kind = WORK_LOAD};
+    if (server) return remote_conf(conf, server, &job->server, err);
+    if (model) job->text = ox_strdup(model, "model", err);
+    return model && !job->text ? OX_ENOMEM : 0;
+}
+
 int open_worker(const struct config *conf, const char *db_uid, worker **out, ox_err *err) {
-    if (conf->model && strncmp(conf->model, "remote:", 7) == 0) {
-        ox_err_set(err, OX_EMODEL, "%s: remote models are not part of this build", conf->model);
-        return ox_err_fix(err, "leave -m out for the built-in model, or name a model folder");
-    }
     char log_path[OPEN_PATH_BYTES];
     struct worker_opts opts = open_options(conf, db_uid, log_path);
+    struct work load;
     worker *w = NULL;
-    int rc = worker_start(&opts, &w, err);
+    int rc = open_load(conf, conf->model, &load, err);
+    load.id = TURN_LOAD;
+    if (!rc) rc = worker_start(&opts, &w, err);
     struct signals_opts sig = {.interrupt = interrupt, .user = w, .twice_kills = true};
     if (!rc) rc = signals_open(&sig, err);
-    struct work load = {.kind = WORK_LOAD, .id = TURN_LOAD};
     if (!rc) rc = worker_send(w, &load, err);
     if (rc) {
+        work_deinit(&load);
         open_close(w);
         return rc;
     }

@@ -7,9 +7,12 @@
 
 enum { OPEN_PATH_BYTES = 512 };
 
-/* Starts the engine thread and has it load the model of the configuration (remote: not yet). db_uid
- * names the database in saved states; NULL: nothing is kept. Ctrl-C reaches the worker from now on;
- * a second one ends the program. Close with open_close. */
+/* The LOAD of a model: a folder's name, NULL for the built-in one, "remote:NAME" for a server of
+ * the configuration. Errors: those of remote_conf. work_deinit in every case. */
+int open_load(const struct config *conf, const char *model, struct work *job, ox_err *err);
+/* Starts the engine thread and has it load the model of the configuration. db_uid names the
+ * database in saved states; NULL: nothing is kept. Ctrl-C reaches the worker from now on; a second
+ * one ends the program. Close with open_close. */
 int open_worker(const struct config *conf, const char *db_uid, worker **out, ox_err *err);
 /* The same options for the full screen, which starts its worker itself. log_path must live as long.
  */

@@ -13,6 +13,17 @@ const char *saved_turn_stop(enum chat_end end) {
     return stops[end];
 }
 
+struct store_model saved_turn_model(const struct config *conf, const struct ox_info *info) {
+    return (struct store_model){.source = info->is_remote ? "remote"
+                                          : conf->model   ? "folder"
+                                                          : "embedded",
+                                .name = info->name,
+                                .location = conf->model,
+                                .weights = info->weights,
+                                .template_id = info->template_id,
+                                .vocab = info->vocab};
+}
+
 static int start_run(store *st, const struct saved_turn *t, int64_t answer, ox_err *err) {
     char json[256];
     const struct ox_sampling *how = &t->how;

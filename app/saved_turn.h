@@ -27,6 +27,9 @@ struct saved_turn {
  * worth another try. */
 int saved_turn_write(store *st, struct saved_turn *t, ox_err *err);
 
+/* The row of the model in use; borrows from both. */
+struct store_model saved_turn_model(const struct config *conf, const struct ox_info *info);
+
 /* Why an answer ended, as the ledger says it. */
 const char *saved_turn_stop(enum chat_end end);
 

@@ -9,7 +9,9 @@
 
 /* "20 GiB quota, 3.1 GiB used, 48 records, 214 reuses saved 1 h 12 min" */
 int states_words(const struct states_usage *use, struct buf *out, ox_err *err);
-/* The same of the cache that the configuration names, opened for the moment. */
-int states_words_of(const struct config *conf, struct buf *out, ox_err *err);
+/* The same of the cache that the configuration names, opened for the moment; info (or NULL): the
+ * model in use, which may have none. */
+int states_words_of(const struct config *conf, const struct ox_info *info, struct buf *out,
+                    ox_err *err);
 
 #endif

@@ -80,7 +80,7 @@ static int make_plan(struct summarize *s, ox_err *err) {
     struct chunk whole = {.to = d->text.n, .line = 1}, *chunk = NULL;
     size_t *tokens = NULL, n = 0, one = d->tok.n;
     int rc;
-    bool small = s->t->info->weight_bytes < SUMMARY_SMALL_BYTES;
+    bool small = summary_is_small(s->t->info);
     s->quotes = s->opts.is_list && small;
     size_t good = s->quotes ? QUOTE_PART : SUMMARY_SMALL_PART;
     s->is_small = !s->opts.n_parts && one > good && small;

@@ -32,12 +32,22 @@ int talk_ready(struct talk *t, ox_err *err) {
     return rc;
 }
 
+int talk_needs_engine(const struct talk *t, const char *what, ox_err *err) {
+    if (!t->info->is_remote) return 0;
+    ox_err_set(err, OX_EUSAGE, "%s needs a model that runs here; %s has no ids and no saved states",
+               what, t->info->name);
+    return ox_err_fix(err, "name a model folder with -m");
+}
+
 static int load(struct talk *t, const char *model, ox_err *err) {
-    struct work job = {.kind = WORK_LOAD};
+    struct work job;
     struct news last = {0};
-    if (model) job.text = ox_strdup(model, "model", err);
-    if (model && !job.text) return OX_ENOMEM;
-    int rc = turn_run(t->w, &job, NULL, &last, err);
+    int rc = open_load(t->conf, model, &job, err);
+    if (rc) {
+        work_deinit(&job); /* what is loaded stays */
+        return rc;
+    }
+    rc = turn_run(t->w, &job, NULL, &last, err);
     news_deinit(&last);
     t->info = worker_info(t->w);
     return rc;
@@ -259,6 +269,7 @@ static int count_prompt(struct talk *t, ox_err *err) {
     int rc = turn_plan(t->w, &t->prompt, reply_of(t), &t->plan, &t->n_prompt, err);
     if (rc) return rc;
     struct budget b = budget_for(t->info->max_tokens, max_new(t), t->n_prompt);
+    b.is_about = t->info->is_remote;
     return budget_check(&b, err) ? explain_fit(t, &b, err) : 0;
 }
 
@@ -584,7 +595,7 @@ int talk_tell(struct talk *t, const char *question, size_t n, const char *answer
     save_turn(t, &id);
     s.node = chat_find(&t->chat, id);
     s.node->tok = tok.v;
-    s.node->n_tok = tok.n;
+    s.node->n_tok = tok.v ? tok.n : 0; /* a server has no ids */
     save_start(&s.save);
     rc = close_node(t, &s, err);
     save_part(t, &s.save, s.node, true);

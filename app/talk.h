@@ -68,6 +68,8 @@ struct talk { /* {0} is empty; talk_deinit in every case */
  * which loads the model meanwhile. */
 int talk_start(struct talk *t, struct config *conf, ox_err *err);
 int talk_ready(struct talk *t, ox_err *err); /* waits for the model */
+/* OX_EUSAGE on a server: `what` ("show --tokens") needs ids or states, which it has none of. */
+int talk_needs_engine(const struct talk *t, const char *what, ox_err *err);
 /* Another model from the next answer on. If it cannot be loaded the one before is loaded again. */
 int talk_model(struct talk *t, const char *name, ox_err *err);
 void talk_deinit(struct talk *t);

@@ -63,13 +63,7 @@ void save_leave(struct talk *t) {
 void save_model(struct talk *t) {
     if (!t->st) return;
     ox_err e = {0};
-    const struct ox_info *i = t->info;
-    const struct store_model m = {.source = t->conf->model ? "folder" : "embedded",
-                                  .name = i->name,
-                                  .location = t->conf->model,
-                                  .weights = i->weights,
-                                  .template_id = i->template_id,
-                                  .vocab = i->vocab};
+    const struct store_model m = saved_turn_model(t->conf, t->info);
     if (store_model_use(t->st, &m, &e)) give_up(t, &e);
 }
 

@@ -1,7 +1,8 @@
 /* worker.c - see worker.h. The queues, the thread and the wake-up; what a job does is in
- * worker_local.c. */
+ * worker_local.c, or, on a server, in remote/remote.c. */
 #include "app/worker.h"
 
+#include "app/remote/remote.h"
 #include "app/worker_local.h"
 
 #include <errno.h>
@@ -21,6 +22,8 @@ struct waiting {
 
 struct worker {
     struct local *local;
+    struct remote *remote;
+    bool is_remote; /* engine thread: a server answers */
     pthread_t thread;
     bool is_running;
     int wake[2];                      /* read, write */
@@ -39,6 +42,7 @@ struct worker {
 
 void work_deinit(struct work *job) {
     ox_free(job->text);
+    remote_server_deinit(&job->server);
     prompt_deinit(&job->prompt);
     *job = (struct work){0};
 }
@@ -69,7 +73,8 @@ static void post_news(void *user, struct news *n) {
         news_deinit(n); /* nobody will read it */
         return;
     }
-    if (n->kind == NEWS_LOADED) w->info = local_info(w->local);
+    if (n->kind == NEWS_LOADED)
+        w->info = w->is_remote ? remote_info(w->remote) : local_info(w->local);
     w->news[(w->first_news + w->n_news++) % MAX_NEWS] = *n;
     if (!w->woken) {
         ssize_t k = write(w->wake[1], "n", 1); /* empty unless woken, so it has room */
@@ -95,12 +100,25 @@ static bool take_job(struct worker *w, struct work *out) {
     return got;
 }
 
+/* Only one of the two holds anything: weights, or a key. Saved states are here in any case. */
+static void run_job(struct worker *w, struct work *job, const struct worker_post *post) {
+    if (job->kind == WORK_LOAD) {
+        w->is_remote = job->server.name != NULL;
+        local_unload(w->local);
+        remote_unload(w->remote);
+    }
+    if (w->is_remote && job->kind != WORK_STATES)
+        remote_run(w->remote, job, post);
+    else
+        local_run(w->local, job, post);
+}
+
 static void *run(void *arg) {
     struct worker *w = arg;
     struct worker_post post = {w, post_news, is_cancelled};
     struct work job;
     while (take_job(w, &job)) {
-        local_run(w->local, &job, &post);
+        run_job(w, &job, &post);
         work_deinit(&job);
     }
     return NULL;
@@ -141,6 +159,7 @@ int worker_start(const struct worker_opts *opts, worker **out, ox_err *err) {
     pthread_cond_init(&w->changed, NULL);
     int rc = open_wake(w, err);
     if (!rc) rc = local_open(opts, &w->local, err);
+    if (!rc) rc = remote_open(&w->remote, err);
     if (!rc) rc = start_thread(w, err);
     if (rc) {
         worker_stop(w);
@@ -213,6 +232,7 @@ void worker_stop(worker *w) {
     for (; w->n_news; w->n_news--, w->first_news = (w->first_news + 1) % MAX_NEWS)
         news_deinit(&w->news[w->first_news]);
     local_close(w->local);
+    remote_close(w->remote);
     for (int i = 0; i < 2; i++)
         if (w->wake[i] >= 0) close(w->wake[i]);
     pthread_cond_destroy(&w->changed);

@@ -11,13 +11,16 @@
 
 #include "app/core/chat.h"
 #include "app/core/prompt.h"
+#include "app/remote/server.h"
 
 typedef struct worker worker;
 
 enum work_kind {
     WORK_NONE,
-    WORK_LOAD,   /* open the engine and a session: the options of worker_start, model from `text` */
-    WORK_ENCODE, /* text -> news.tok: a document's ids, which stand in prompts as they are */
+    WORK_LOAD,   /* open the engine and a session: the options of worker_start, model from `text`;
+                  * or, with `server`, send what follows there */
+    WORK_ENCODE, /* text -> news.tok: a document's ids, which stand in prompts as they are. On a
+                  * server tok.v is NULL and tok.n an estimate */
     WORK_PLAN,   /* messages -> news.plan, tok, ends: what ANSWER would do; changes nothing */
     WORK_ANSWER, /* messages -> PROGRESS*, TEXT*, DONE */
     WORK_STATES, /* keep or drop saved states; text says which */
@@ -30,10 +33,11 @@ struct work {
     uint64_t id; /* the caller's; comes back in the news; 0: nobody waits for it */
     char *text;  /* owned. LOAD: model folder or NULL; ENCODE: the text */
     size_t n_bytes;
-    struct prompt prompt;   /* PLAN, ANSWER: owned */
-    size_t n_upto;          /* PLAN: of the first n_upto messages only; 0: all */
-    size_t max_new_tokens;  /* 0: what the context leaves */
-    struct ox_sampling how; /* reply_at is set by the worker */
+    struct remote_server server; /* LOAD: owned; its name NULL: the model runs here */
+    struct prompt prompt;        /* PLAN, ANSWER: owned */
+    size_t n_upto;               /* PLAN: of the first n_upto messages only; 0: all */
+    size_t max_new_tokens;       /* 0: what the context leaves */
+    struct ox_sampling how;      /* reply_at is set by the worker */
     enum ox_reply reply;
     bool reopens; /* CONTINUE, and the last message is an answer that is written on: the first TEXT
                    * has all it had before, its state is wanted and kept */
@@ -78,8 +82,8 @@ struct worker_opts {
     const char *log_path;         /* one line for each damaged record; NULL: nowhere */
 };
 
-/* What runs jobs (the embedded engine, a remote server) tells the world through this; engine
- * thread. */
+/* What runs jobs (the embedded engine in worker_local.h, a server in remote/remote.h; the last LOAD
+ * decides which) tells the world through this; engine thread. */
 struct worker_post {
     void *user;
     void (*send)(void *user, struct news *n); /* hands over; waits while the queue is full */

@@ -56,14 +56,18 @@ void keep_close(struct keep *k) {
     ox_free(k);
 }
 
-void keep_model(struct keep *k, const struct ox_info *info) {
-    ox_err e = {0};
-    int rc = 0;
-    if (!k->folder || k->is_off) return;
+static int open_cache(struct keep *k, ox_err *err) {
     const struct states_opts opts = {
         .folder = k->folder, .quota_bytes = k->quota_bytes, .log = write_log, .user = k};
-    if (!k->cache && !k->was_tried) rc = states_open(&opts, &k->cache, &e);
+    if (!k->folder || k->is_off || k->cache || k->was_tried) return 0;
     k->was_tried = true;
+    return states_open(&opts, &k->cache, err);
+}
+
+void keep_model(struct keep *k, const struct ox_info *info) {
+    ox_err e = {0};
+    if (!k->folder || k->is_off) return;
+    int rc = open_cache(k, &e);
     const char *kv = k->kv[0] ? k->kv : strcmp(info->backend, "cpu-ref") == 0 ? "f32" : "bf16";
     const struct states_space space = {.compat = info->space,
                                        .weights = info->weights,
@@ -164,6 +168,7 @@ void keep_ahead(struct keep *k, const struct work *job) {
 int keep_order(struct keep *k, const char *order, ox_err *err) {
     const char *what = order ? strchr(order, ' ') : NULL;
     uint64_t freed;
+    open_cache(k, NULL); /* the model may be on a server: states of others are there all the same */
     if (!k->cache) return ox_err_set(err, OX_EFAIL, "nothing is kept: the state cache is off");
     if (!what) return ox_err_set(err, OX_EUSAGE, "unknown order to the state cache");
     size_t n = (size_t)(what - order);

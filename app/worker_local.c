@@ -53,7 +53,7 @@ int local_open(const struct worker_opts *opts, struct local **out, ox_err *err) 
     return 0;
 }
 
-static void unload(struct local *l) {
+void local_unload(struct local *l) {
     atomic_store(&l->target, NULL);
     while (atomic_load(&l->n_inside) > 0) {
         /* a signal handler is between two instructions; it never waits for us */
@@ -66,7 +66,7 @@ static void unload(struct local *l) {
 
 void local_close(struct local *l) {
     if (!l) return;
-    unload(l);
+    local_unload(l);
     keep_close(l->keep);
     free_text(l->opts.model_dir);
     free_text(l->opts.backend);
@@ -83,11 +83,11 @@ const struct ox_info *local_info(const struct local *l) {
 static int load(struct local *l, const struct work *job, ox_err *err) {
     struct ox_engine_opts opts = l->opts;
     if (job->text) opts.model_dir = job->text;
-    unload(l);
+    local_unload(l);
     int rc = ox_engine_open(&opts, &l->engine, err);
     if (!rc) rc = ox_session_open(l->engine, &l->session, err);
     if (rc)
-        unload(l);
+        local_unload(l);
     else {
         keep_model(l->keep, ox_engine_info(l->engine));
         ox_engine_speed(l->engine, keep_known_speed(l->keep));
@@ -349,7 +349,7 @@ void local_run(struct local *l, struct work *job, const struct worker_post *post
         rc = load(l, job, &n.err);
         l->load_err = n.err;
         n.kind = NEWS_LOADED;
-    } else if (!l->engine) {
+    } else if (!l->engine && job->kind != WORK_STATES) {
         n.err = l->load_err;
         rc = n.err.code ? n.err.code : ox_err_set(&n.err, OX_EFAIL, "no model is loaded");
         n.kind = NEWS_DONE;

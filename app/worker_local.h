@@ -10,6 +10,7 @@ struct local;
 /* Copies the options; loads nothing. */
 int local_open(const struct worker_opts *opts, struct local **out, ox_err *err);
 void local_close(struct local *l); /* NULL is fine */
+void local_unload(struct local *l);
 /* Runs one job to its last news. The job stays the caller's. */
 void local_run(struct local *l, struct work *job, const struct worker_post *post);
 const struct ox_info *local_info(const struct local *l); /* NULL: nothing is loaded */

@@ -68,6 +68,8 @@ struct ox_info {
     uint32_t n_gdn_layers, n_attn_layers;
     bool thinks;              /* a Think model: answers begin inside <think> */
     bool rope_on;             /* a stage 1 or 2 checkpoint, or a re-saved folder */
+    bool is_remote;           /* never set by the engine: the app's stand-in for a model on a server,
+                               * which has no ids and no states; token counts are estimates */
     const char *note;         /* warnings of opening, one a line; "" if none */
 };
 

@@ -29,18 +29,43 @@ static int need_prompt(const struct input *in, ox_err *err) {
 }
 
 static void notice(const struct ask *a, const char *text) {
-    if (!a->quiet && text[0]) fprintf(stderr, "-- %s\n", text);
+    for (; !a->quiet && *text; text += strcspn(text, "\n"), text += *text == '\n')
+        fprintf(stderr, "-- %.*s\n", (int)strcspn(text, "\n"), text);
 }
 
 /* --- --dry-run --- */
 
+/* Where the answer is made, and whether its counts are estimates: "remote":"URL","estimated":true
+ */
+static int add_place(const struct talk *t, bool is_about, struct buf *b, ox_err *err) {
+    int rc = buf_puts(b, "\"remote\":", err);
+    if (!rc) rc = text_json(b, t->info->device, strlen(t->info->device), err);
+    return rc ? rc : buf_printf(b, err, ",\"estimated\":%s", is_about ? "true" : "false");
+}
+
+/* What leaves the machine, before it does. */
+static void say_sending(const struct ask *a) {
+    const struct talk *t = &a->talk;
+    char bytes[SAY_BYTES], n[SAY_BYTES], text[160 + 2 * SAY_BYTES];
+    for (size_t i = 0; t->info->is_remote && i < t->n_docs; i++) {
+        const struct talk_doc *d = &t->doc[i];
+        snprintf(text, sizeof text, "sends %.100s: %s, about %s tokens", buf_str(&d->name),
+                 say_bytes(bytes, d->text.n), say_count(n, d->tok.n));
+        notice(a, text);
+    }
+}
+
 static int dry_json(const struct talk *t, struct buf *b, ox_err *err) {
     size_t reused = t->plan.live + t->plan.restored;
-    int rc = buf_printf(b, err,
-                        "{\"tokens\":%zu,\"limit\":%u,\"reused\":%zu,\"read\":%zu,\"seconds\":%.1f,"
-                        "\"bytes\":%llu,\"documents\":[",
-                        t->n_prompt, t->info->max_tokens, reused, t->n_prompt - reused,
-                        t->plan.time_s, (unsigned long long)t->plan.bytes);
+    int rc = buf_printf(b, err, "{\"tokens\":%zu,\"limit\":%u,\"reused\":%zu,\"read\":%zu,",
+                        t->n_prompt, t->info->max_tokens, reused, t->n_prompt - reused);
+    if (!rc && t->info->is_remote)
+        rc = add_place(t, true, b, err);
+    else if (!rc)
+        rc = buf_printf(b, err, "\"seconds\":%.1f", t->plan.time_s);
+    if (!rc)
+        rc = buf_printf(b, err, ",\"bytes\":%llu,\"documents\":[",
+                        (unsigned long long)t->plan.bytes);
     for (size_t i = 0; !rc && i < t->n_docs; i++) {
         const struct talk_doc *d = &t->doc[i];
         rc = buf_puts(b, i ? ",{\"name\":" : "{\"name\":", err);
@@ -53,19 +78,23 @@ static int dry_json(const struct talk *t, struct buf *b, ox_err *err) {
 static int dry_text(const struct talk *t, struct buf *b, ox_err *err) {
     char n[SAY_BYTES], limit[SAY_BYTES], secs[SAY_BYTES];
     size_t reused = t->plan.live + t->plan.restored;
-    int rc = buf_printf(b, err, "%s tokens, fits (%s)\n", say_count(n, t->n_prompt),
+    const char *about = t->info->is_remote ? "about " : "";
+    int rc = buf_printf(b, err, "%s%s tokens, fits (%s)\n", about, say_count(n, t->n_prompt),
                         say_limit(limit, t->info->max_tokens));
     if (!rc && reused)
         rc = buf_printf(b, err, "%s reused from saved states, %s to load\n", say_count(n, reused),
                         say_bytes(limit, t->plan.bytes));
-    if (!rc)
+    if (!rc && t->info->is_remote)
+        rc = buf_printf(b, err, "%s of text to send to %s; remote, no saved states\n",
+                        say_bytes(limit, t->plan.bytes), t->info->device);
+    else if (!rc)
         rc = buf_printf(b, err, "%s to read, about %s\n", say_count(n, t->n_prompt - reused),
                         say_time(secs, t->plan.time_s));
     for (size_t i = 0; !rc && i < t->n_docs; i++) {
         const struct talk_doc *d = &t->doc[i];
         rc = text_show(b, buf_str(&d->name), d->name.n, TEXT_LINE, err);
         if (!rc)
-            rc = buf_printf(b, err, ": %s tokens, %s\n", say_count(n, d->tok.n),
+            rc = buf_printf(b, err, ": %s%s tokens, %s\n", about, say_count(n, d->tok.n),
                             charset_name(d->charset));
     }
     return rc;
@@ -126,6 +155,8 @@ static int print_json(struct ask *a, ox_err *err) {
             l->n_in + l->n_out, t->info->max_tokens, l->n_reused, l->n_in - l->n_reused, l->n_out,
             l->exact ? "true" : "false", stop_word(t->end), (unsigned long long)l->seed);
     if (!rc) rc = cited_json(&cited, &b, err);
+    if (!rc && t->info->is_remote) rc = buf_putc(&b, ',', err);
+    if (!rc && t->info->is_remote) rc = add_place(t, l->ran == CHAT_RAN_REMOTE_ABOUT, &b, err);
     if (!rc) rc = buf_puts(&b, "}\n", err);
     if (!rc) rc = output_bytes(&a->out, buf_str(&b), b.n, err);
     cited_deinit(&cited);
@@ -187,6 +218,7 @@ static int run_input(struct ask *a, struct input *in, ox_err *err) {
         rc = talk_add(t, &in->doc[i], err);
     if (!rc) rc = talk_plan(t, in->prompt.p, in->prompt.n, err);
     if (rc) return rc;
+    if (!dry) say_sending(a);
     rc = dry ? dry_run(a, err) : answer(a, err);
     notice(a, buf_str(&t->save_note));
     return rc;

@@ -198,7 +198,7 @@ struct added {
 static int each_added(void *user, const struct store_doc *row) {
     struct added *a = user;
     struct store_doc d = *row;
-    if (!d.n_tokens) d.n_tokens = a->d->tok.n;
+    if (!d.n_tokens && a->d->tok.v) d.n_tokens = a->d->tok.n; /* not a server's estimate */
     if (a->json) return add_json(a->b, &d, a->err);
     int rc = add_line(a->b, &d, a->err);
     return rc ? rc : buf_putc(a->b, '\n', a->err);

@@ -5,6 +5,7 @@
 #include "app/core/say.h"
 #include "app/core/text.h"
 #include "app/core/version.h"
+#include "app/remote_conf.h"
 #include "app/store/check.h"
 #include "app/store/states.h"
 #include "app/store/version.h"
@@ -128,8 +129,30 @@ static int skip_line(void *user, const char *json) {
     return 0;
 }
 
+/* Nobody is asked: doctor opens no socket. */
+static void check_server(struct report *r, const struct cli *c, const char *name) {
+    struct remote_server s;
+    ox_err e = {0};
+    int rc = remote_conf(&c->conf, name, &s, &e);
+    say(r,
+        rc       ? STORE_BAD
+        : s.note ? STORE_WARN
+                 : STORE_OK,
+        "model",
+        rc       ? e.what
+        : s.note ? s.note
+                 : "remote, no saved states; the server was not asked",
+        rc ? e.fix : "url with https:// in the config");
+    remote_server_deinit(&s);
+}
+
 static void check_model(struct report *r, const struct cli *c) {
     ox_err e = {0};
+    const char *server = remote_conf_name(c->conf.model);
+    if (server) {
+        check_server(r, c, server);
+        return;
+    }
     const struct ox_engine_opts opts = {
         .model_dir = c->conf.model, .backend = c->conf.backend, .kv = c->conf.kv};
     int rc = ox_offline(OX_TASK_INSPECT, &opts, NULL, skip_line, NULL, &e);

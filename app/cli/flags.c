@@ -16,7 +16,7 @@ const struct flag flag_table[] = {
     {"--force", NULL,        FLAG_NONE,  NULL,     NULL,             NULL,  "overwrite FILE"},
     {"-c", "--continue",     FLAG_NONE,  NULL,     NULL,             NULL,  "continue the last session"},
     {"-r", "--resume",       FLAG_MAY,   "ID",     NULL,             NULL,  "resume a session"},
-    {"-m", "--model",        FLAG_NEEDS, "MODEL",  "model",          NULL,  "model folder"},
+    {"-m", "--model",        FLAG_NEEDS, "MODEL",  "model",          NULL,  "model folder, or remote:NAME"},
     {"--ctx", NULL,          FLAG_NEEDS, "N",      "ctx",            NULL,  "context limit in tokens, at most 65,536"},
     {"--temp", NULL,         FLAG_NEEDS, "X",      "temperature",    NULL,  "temperature; 0 takes the best token"},
     {"--top-p", NULL,        FLAG_NEEDS, "X",      "top_p",          NULL,  "smallest set of tokens with probability X"},

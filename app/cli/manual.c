@@ -100,6 +100,9 @@ static void keys(void) {
 static void settings(void) {
     for (const struct config_key *k = config_keys; k->name; k++)
         entry(k->name, k->env ? k->env : "", k->help);
+    entry("remote.NAME.url", "",
+          "a server for -m remote:NAME, https://HOST/v1; beside it remote.NAME.model (needed), "
+          ".key_file (mode 0600) or .key_env (a variable), .ctx (tokens, 65536)");
     entry("key.PLACE.NAME", "",
           "another key for a request, as KEYS names it: key.chat.fork = F5; "
           "none takes it away");

@@ -4,6 +4,7 @@
 #include "app/cli/verb.h"
 #include "app/core/buf.h"
 #include "app/core/text.h"
+#include "app/remote_conf.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,6 +16,10 @@
 static int run_task(struct cli *c, enum ox_task task, const char *folder, const char *args,
                     bool brief, ox_err *err) {
     const struct config *conf = &c->conf;
+    if (remote_conf_name(folder)) {
+        ox_err_set(err, OX_EUSAGE, "%.60s is on a server: there is no folder to look at", folder);
+        return ox_err_fix(err, "name a model folder, or leave -m out for the built-in model");
+    }
     struct model_show s = {
         .is_json = flags_has(&c->flags, "--json"),
         .is_brief = brief,
@@ -41,7 +46,8 @@ static const char *folder_of(const struct cli *c) {
 
 static int model_list(struct cli *c, ox_err *err) {
     int rc = run_task(c, OX_TASK_INSPECT, NULL, NULL, true, err);
-    return rc || !c->conf.model ? rc : run_task(c, OX_TASK_INSPECT, c->conf.model, NULL, true, err);
+    bool is_folder = c->conf.model && !remote_conf_name(c->conf.model);
+    return rc || !is_folder ? rc : run_task(c, OX_TASK_INSPECT, c->conf.model, NULL, true, err);
 }
 
 static int model_info(struct cli *c, ox_err *err) {

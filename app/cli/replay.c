@@ -124,8 +124,14 @@ int replay_run(struct cli *c, int64_t chat, int64_t leaf, ox_err *err) {
     int rc = talk_start(&t, &c->conf, err);
     if (!rc) rc = talk_resume(&t, chat, leaf, err);
     if (!rc) rc = talk_ready(&t, err); /* ids are known with the model */
+    if (!rc) rc = talk_needs_engine(&t, "show --replay", err);
     const struct chat_node *node = rc ? NULL : last_answer(&t, leaf);
     if (node) rc = store_run_get(t.st, node->id, each_ledger, &how, err);
+    if (!rc && chat_ran_parse(how.engine) != CHAT_RAN_HERE) {
+        ox_err_set(err, OX_EUSAGE, "this answer came from a server (%s): nothing to replay",
+                   how.model);
+        rc = ox_err_fix(err, "answers of a model that runs here replay token for token");
+    }
     /* Ids are missing in an import, and where another model wrote: its words cannot come again. */
     bool is_ours = how.is_known && (node->n_tok || strcmp(how.model, t.info->name) == 0);
     if (!rc && !is_ours) {

@@ -3,6 +3,7 @@
 #include "app/clock.h"
 #include "app/core/say.h"
 #include "app/core/text.h"
+#include "app/remote_conf.h"
 #include "app/store/check.h"
 #include "app/store/states.h"
 
@@ -46,6 +47,7 @@ static int id_digits(const struct listing *l) {
 static const char *state_word(states *s, const char *db_uid, const struct store_chat *row) {
     const struct states_want want = {db_uid, row->uid, row->leaf, row->n_tokens};
     struct states_saved saved;
+    if (remote_conf_name(row->model)) return "remote"; /* its last answer; there can be none */
     if (states_saved(s, &want, &saved, NULL)) return "none";
     return saved.word;
 }

@@ -58,6 +58,7 @@ int show_tokens(struct cli *c, int64_t chat, int64_t leaf, ox_err *err) {
     int rc = talk_start(&t, &c->conf, err);
     if (!rc) rc = talk_resume(&t, chat, leaf, err);
     if (!rc) rc = talk_ready(&t, err); /* ids are known with the model */
+    if (!rc) rc = talk_needs_engine(&t, "show --tokens", err);
     if (!rc) rc = chat_path(&t.chat, leaf ? leaf : t.chat.leaf, &path, &n, err);
     for (size_t i = 0; !rc && i < n; i++) {
         turn += path[i]->role == OX_ROLE_USER;

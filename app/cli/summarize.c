@@ -72,8 +72,8 @@ static void say_plan(const struct view *v, FILE *to) {
     struct buf name = {0};
     char n[SAY_BYTES];
     if (text_show(&name, buf_str(&d->name), d->name.n, TEXT_LINE, NULL)) return;
-    fprintf(to, "%ssummarize %s   %s tokens   ", to == stderr ? "-- " : "", buf_str(&name),
-            say_count(n, d->tok.n));
+    fprintf(to, "%ssummarize %s   %s%s tokens   ", to == stderr ? "-- " : "", buf_str(&name),
+            v->talk.info->is_remote ? "about " : "", say_count(n, d->tok.n));
     if (s->n_steps == 1)
         fprintf(to, "one pass");
     else

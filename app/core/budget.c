@@ -5,7 +5,7 @@
 
 struct budget budget_for(size_t limit, size_t max_new, size_t wanted) {
     size_t reserve = max_new ? max_new : limit / 2 < BUDGET_RESERVE ? limit / 2 : BUDGET_RESERVE;
-    return (struct budget){limit, reserve < limit ? reserve : limit, wanted};
+    return (struct budget){limit, reserve < limit ? reserve : limit, wanted, false};
 }
 
 size_t budget_free(const struct budget *b) {
@@ -15,10 +15,10 @@ size_t budget_free(const struct budget *b) {
 int budget_check(const struct budget *b, ox_err *err) {
     if (b->wanted <= budget_free(b)) return 0;
     char wanted[SAY_BYTES], room[SAY_BYTES], limit[SAY_BYTES], reserve[SAY_BYTES];
-    return ox_err_set(err, OX_EFIT,
-                      "does not fit: %s tokens wanted, %s free (%s less %s for the answer)",
-                      say_count(wanted, b->wanted), say_count(room, budget_free(b)),
-                      say_count(limit, b->limit), say_count(reserve, b->reserve));
+    return ox_err_set(
+        err, OX_EFIT, "does not fit: %s%s tokens wanted, %s free (%s less %s for the answer)",
+        b->is_about ? "about " : "", say_count(wanted, b->wanted), say_count(room, budget_free(b)),
+        say_count(limit, b->limit), say_count(reserve, b->reserve));
 }
 
 size_t budget_lines(size_t n_lines, size_t doc_tokens, size_t over_tokens) {

@@ -13,6 +13,7 @@ struct budget {
     size_t limit;   /* tokens of the context */
     size_t reserve; /* kept for the answer */
     size_t wanted;  /* tokens of the prompt */
+    bool is_about;  /* which is an estimate, and is said to be one */
 };
 /* max_new 0: not said. */
 struct budget budget_for(size_t limit, size_t max_new, size_t wanted);

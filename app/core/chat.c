@@ -54,6 +54,17 @@ static int find_name(const char *const *names, size_t n, const char *name) {
     return -1;
 }
 
+const char *chat_ran_name(enum chat_ran ran) {
+    static const char *const names[] = {NULL, "remote", "remote, estimated"};
+    return names[ran];
+}
+
+enum chat_ran chat_ran_parse(const char *engine) {
+    for (int i = CHAT_RAN_REMOTE; i <= CHAT_RAN_REMOTE_ABOUT; i++)
+        if (strcmp(engine, chat_ran_name((enum chat_ran)i)) == 0) return (enum chat_ran)i;
+    return CHAT_RAN_HERE;
+}
+
 int chat_end_parse(const char *name) {
     return find_name(END_NAMES, sizeof END_NAMES / sizeof END_NAMES[0], name);
 }

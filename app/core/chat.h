@@ -24,7 +24,14 @@ struct chat_doc {      /* a part of a document that stands before the text of a 
     char *name;        /* owned; kept when the document is gone */
 };
 
-struct chat_ledger {                          /* what an answer cost; STORE.md table `run` */
+enum chat_ran { /* where an answer was made */
+                CHAT_RAN_HERE,
+                CHAT_RAN_REMOTE,      /* on a server, whose counts these are */
+                CHAT_RAN_REMOTE_ABOUT /* on one that told none: estimates */
+};
+
+struct chat_ledger { /* what an answer cost; STORE.md table `run` */
+    enum chat_ran ran;
     size_t n_in, n_reused, n_replayed, n_out; /* tokens */
     uint64_t seed;
     bool exact; /* continued from its own saved state */
@@ -104,6 +111,9 @@ struct chat_ledger chat_ledger_join(const struct chat_ledger *before, size_t n_b
 
 const char *chat_end_name(enum chat_end end);  /* "open", "done", .. as stored */
 const char *chat_role_name(enum ox_role role); /* "system", "user", "assistant" */
+/* NULL: here; else what the ledger has for an engine: "remote", "remote, estimated". */
+const char *chat_ran_name(enum chat_ran ran);
+enum chat_ran chat_ran_parse(const char *engine);
 /* -1: no such name */
 int chat_end_parse(const char *name);
 int chat_role_parse(const char *name);

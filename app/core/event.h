@@ -54,8 +54,8 @@ struct session_row { /* of the list */
     char title[256];
     size_t n_turns, n_tokens, n_branches, n_docs;
     bool is_pinned;
-    char state[8];               /* "saved", "part", "none"; "" not known */
-    size_t n_saved;              /* tokens that come back; what they and the rest take: */
+    char state[8];  /* "saved", "part", "none"; "remote": there can be none; "" not known */
+    size_t n_saved; /* tokens that come back; what they and the rest take: */
     double load_s, us_per_token; /* 0: not known */
 };
 
@@ -78,6 +78,7 @@ struct model_facts {
     char name[64], backend[32];
     uint32_t limit, trained;
     bool thinks, is_small; /* is_small: reads long texts better in parts (core/summary.h) */
+    bool is_remote;        /* on a server: no saved states, counts are estimates */
 };
 
 struct event {

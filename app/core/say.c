@@ -68,9 +68,24 @@ char *say_price(char out[SAY_PRICE_BYTES], uint64_t n_tokens, double seconds) {
     return out;
 }
 
+char *say_cost(char out[SAY_COST_BYTES], const struct chat_ledger *l) {
+    char reused[SAY_BYTES], read[SAY_BYTES];
+    say_count(read, l->n_in > l->n_reused ? l->n_in - l->n_reused : 0);
+    if (l->ran == CHAT_RAN_HERE)
+        snprintf(out, SAY_COST_BYTES, "%s reused, %s read%s", say_count(reused, l->n_reused), read,
+                 l->exact ? ", exact" : "");
+    else
+        snprintf(out, SAY_COST_BYTES, "%s%s read, remote, no saved states",
+                 l->ran == CHAT_RAN_REMOTE_ABOUT ? "about " : "", read);
+    return out;
+}
+
 char *say_restart(char out[SAY_PRICE_BYTES], uint64_t n_tokens, double seconds) {
     char n[SAY_BYTES], time[SAY_BYTES];
-    if (n_tokens == 0)
+    if (seconds < 0)
+        snprintf(out, SAY_PRICE_BYTES, "remote, no saved states: about %s token%s sent again",
+                 say_count(n, n_tokens), n_tokens == 1 ? " is" : "s are");
+    else if (n_tokens == 0)
         snprintf(out, SAY_PRICE_BYTES, "nothing is read again");
     else
         snprintf(out, SAY_PRICE_BYTES, "restart %s token%s back, about %s", say_count(n, n_tokens),

@@ -176,6 +176,7 @@ struct app_state {
     char loading[64];
     struct context_map context; /* of the last prompt; empty: none yet */
     size_t n_used;              /* tokens of the path, as last counted */
+    bool is_used_about;         /* which is an estimate */
     uint64_t memory_bytes, states_bytes, states_quota;
 };
 

@@ -35,6 +35,10 @@ static int cut_parts(const struct chunk *chunks, const size_t *tokens, size_t n,
     return 0;
 }
 
+bool summary_is_small(const struct ox_info *model) {
+    return !model->is_remote && model->weight_bytes < SUMMARY_SMALL_BYTES;
+}
+
 bool summary_wants_parts(size_t tokens, size_t context, bool is_small) {
     enum { MARKS = 96 }; /* role marks, the words around a document, the question */
     struct budget b = budget_for(context, 0, 0);

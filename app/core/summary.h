@@ -28,6 +28,7 @@ struct summary_limits {
 /* A model below SUMMARY_SMALL_BYTES of weights summarises at most so many tokens well at once:
  * DECISIONS.md. */
 enum { SUMMARY_SMALL_PART = 12288, SUMMARY_SMALL_BYTES = 1 << 30 };
+bool summary_is_small(const struct ox_info *model);
 /* Does a document of so many tokens have to be, or is it better, summarised in parts? */
 bool summary_wants_parts(size_t tokens, size_t context, bool is_small);
 

@@ -115,8 +115,9 @@ static void say_documents(struct update *u) {
     if (s->n_docs == 0)
         state_notice(s, false, "no documents; /file PATH adds one");
     else
-        state_notice(s, false, "%zu document%s; [%zu] %s, %s tokens", s->n_docs,
+        state_notice(s, false, "%zu document%s; [%zu] %s, %s%s tokens", s->n_docs,
                      s->n_docs == 1 ? "" : "s", s->n_docs, s->doc[s->n_docs - 1].d.name,
+                     s->model.is_remote ? "about " : "",
                      say_count(count, s->doc[s->n_docs - 1].d.n_tokens));
 }
 
@@ -126,10 +127,17 @@ static void say_stats(struct update *u) {
         const struct chat_node *node = s->sheet.path[i];
         if (node->role != OX_ROLE_ASSISTANT || node->ledger.n_in == 0) continue;
         const struct chat_ledger *l = &node->ledger;
-        state_notice(s, false,
-                     "%zu in, %zu reused, %zu out; read %.1f s, wrote %.1f s; seed %llu%s", l->n_in,
-                     l->n_reused, l->n_out, l->prefill_s, l->decode_s, (unsigned long long)l->seed,
-                     l->exact ? ", exact" : "");
+        if (l->ran != CHAT_RAN_HERE)
+            state_notice(s, false,
+                         "%s%zu in, %zu out; remote, no saved states; first word %.1f s, "
+                         "all %.1f s",
+                         l->ran == CHAT_RAN_REMOTE_ABOUT ? "about " : "", l->n_in, l->n_out,
+                         l->prefill_s, l->prefill_s + l->decode_s);
+        else
+            state_notice(s, false,
+                         "%zu in, %zu reused, %zu out; read %.1f s, wrote %.1f s; seed %llu%s",
+                         l->n_in, l->n_reused, l->n_out, l->prefill_s, l->decode_s,
+                         (unsigned long long)l->seed, l->exact ? ", exact" : "");
         return;
     }
     state_notice(s, false, "no answer yet");
@@ -242,8 +250,8 @@ static int run_command(struct update *u, const struct command *c, const char *re
     case CMD_STATES: return update_fx(u, FX_STATES, 0, 0, NULL);
     case CMD_TOKENS: {
         char used[SAY_BYTES], limit[SAY_BYTES];
-        state_notice(s, false, "%s of %s tokens are used", say_count(used, s->n_used),
-                     say_count(limit, s->model.limit));
+        state_notice(s, false, "%s%s of %s tokens are used", s->is_used_about ? "about " : "",
+                     say_count(used, s->n_used), say_count(limit, s->model.limit));
         return 0;
     }
     case CMD_STATS: say_stats(u); return 0;

@@ -268,16 +268,19 @@ static size_t count_path(const struct app_state *s) {
     return used;
 }
 
-static void say_cost(struct app_state *s, const struct chat_ledger *l) {
-    char reused[SAY_BYTES], read[SAY_BYTES], time[SAY_BYTES];
+static void tell_cost(struct app_state *s, const struct chat_ledger *l) {
+    char reused[SAY_BYTES], read[SAY_BYTES], time[SAY_BYTES], cost[SAY_COST_BYTES];
     size_t fresh = l->n_in > l->n_reused ? l->n_in - l->n_reused : 0;
     if (l->load_s > 0 && l->n_reused > 0)
         state_notice(s, false, "resumed %s tokens from saved state in %s%s",
                      say_count(reused, l->n_reused), say_time(time, l->load_s),
                      l->exact ? ", exact" : "");
+    else if (!s->notice.stays && l->ran != CHAT_RAN_HERE)
+        state_notice(s, false, "%s", say_cost(cost, l));
     else if (!s->notice.stays)
         state_notice(s, false, "read %s, reused %s", say_count(read, fresh),
                      say_count(reused, l->n_reused));
+    s->is_used_about = s->job.is_aside || l->ran == CHAT_RAN_REMOTE_ABOUT;
     size_t used = s->job.is_aside ? count_path(s) : l->n_in + l->n_out, before = s->n_used;
     s->n_used = used;
     if (s->model.trained && before <= s->model.trained && used > s->model.trained)
@@ -298,7 +301,7 @@ static int finish(struct update *u, enum chat_end end) {
         node->n_tok = u->ev->tok.n;
         u->ev->tok = (struct ox_tokens){0};
     }
-    if (u->ev->kind == EV_DONE) say_cost(s, &u->ev->ledger);
+    if (u->ev->kind == EV_DONE) tell_cost(s, &u->ev->ledger);
     s->job = (struct job){0};
     if (s->follow) update_show_end(u);
     int rc = update_fx(u, FX_BELL, 0, 0, NULL);

@@ -177,15 +177,21 @@ static int add_doc(struct update *u) {
 }
 
 static void say_counted(struct app_state *s, const struct open_doc *d) {
-    char count[SAY_BYTES];
+    char count[SAY_BYTES], bytes[SAY_BYTES];
     if (!d->is_pending) return;
+    const char *about = s->model.is_remote ? "about " : "";
     bool fits = s->model.limit == 0 || s->n_used + d->d.n_tokens + 2048 <= s->model.limit;
-    if (fits)
-        state_notice(s, false, "%s: %s tokens, fits (%uk)", d->d.name,
-                     say_count(count, d->d.n_tokens), s->model.limit / 1024);
+    say_count(count, d->d.n_tokens);
+    if (!fits)
+        state_notice(s, false, "%s: %s%s tokens do not fit (%uk); /summarize takes parts",
+                     d->d.name, about, count, s->model.limit / 1024);
+    else if (s->model.is_remote)
+        state_notice(s, false, "%s: %s will be sent, about %s tokens, fits (%uk)", d->d.name,
+                     say_bytes(bytes, (d->d.to ? d->d.to : d->d.n_bytes) - d->d.from), count,
+                     s->model.limit / 1024);
     else
-        state_notice(s, false, "%s: %s tokens do not fit (%uk); /summarize takes parts", d->d.name,
-                     say_count(count, d->d.n_tokens), s->model.limit / 1024);
+        state_notice(s, false, "%s: %s tokens, fits (%uk)", d->d.name, count,
+                     s->model.limit / 1024);
 }
 
 int update_doc_event(struct update *u) {

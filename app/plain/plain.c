@@ -32,6 +32,15 @@ void plain_note(const struct plain *p, const char *fmt, ...) {
     if (!p->is_quiet && text[0]) print_filtered("-- ", text);
 }
 
+void plain_lines(const struct plain *p, const char *text) {
+    for (const char *s = text; *s; s += strcspn(s, "\n") + (strchr(s, '\n') != NULL))
+        plain_note(p, "%.*s", (int)strcspn(s, "\n"), s);
+}
+
+const char *plain_about(const struct plain *p) {
+    return p->talk.info && p->talk.info->is_remote ? "about " : "";
+}
+
 void plain_error(const struct plain *p, const ox_err *e) {
     (void)p;
     if (!e->what[0]) return;
@@ -103,15 +112,15 @@ static size_t used_now(struct talk *t) {
 /* Where the context stands, and what the answer took. */
 static void say_meter(struct plain *p) {
     const struct talk *t = &p->talk;
-    char used[SAY_BYTES], limit[SAY_BYTES], reused[SAY_BYTES], read[SAY_BYTES];
-    size_t now = used_now(&p->talk), n_read = t->ledger.n_in - t->ledger.n_reused;
+    char used[SAY_BYTES], limit[SAY_BYTES], cost[SAY_COST_BYTES];
+    size_t now = used_now(&p->talk);
+    const char *about = t->ledger.ran == CHAT_RAN_REMOTE_ABOUT ? "about " : "";
     struct buf resumed = {0};
     if (talk_resumed(t, &resumed, NULL) == 0 && resumed.n) plain_note(p, "%s", buf_str(&resumed));
     buf_deinit(&resumed);
     double rate = t->ledger.decode_s > 0 ? (double)t->ledger.n_out / t->ledger.decode_s : 0;
-    plain_note(p, "%s/%s   %s reused, %s read%s   %.1f tok/s", say_short(used, now),
-               say_limit(limit, t->info->max_tokens), say_count(reused, t->ledger.n_reused),
-               say_count(read, n_read), t->ledger.exact ? ", exact" : "", rate);
+    plain_note(p, "%s%s/%s   %s   %s%.1f tok/s", about, say_short(used, now),
+               say_limit(limit, t->info->max_tokens), say_cost(cost, &t->ledger), about, rate);
     int mark = budget_mark(p->used_before, now, t->info->max_tokens);
     if (mark)
         plain_note(p, "%d %% of the context is used; /new starts afresh, /undo goes back", mark);
@@ -211,13 +220,17 @@ int plain_answer(struct plain *p, ox_err *err) {
 void plain_added(const struct plain *p, size_t i) {
     const struct talk *t = &p->talk;
     const struct talk_doc *d = &t->doc[i];
-    char n[SAY_BYTES], limit[SAY_BYTES];
+    char n[SAY_BYTES], limit[SAY_BYTES], bytes[SAY_BYTES];
     const char *as = d->charset == CHARSET_UTF8 ? "" : charset_name(d->charset);
     size_t room = t->info ? t->info->max_tokens : 0, used = talk_used(t);
     bool fits = d->tok.n + used + BUDGET_RESERVE <= room;
-    plain_note(p, "[%zu] %s, %s tokens, %s (%s)%s%s; it goes with your next question", i + 1,
-               buf_str(&d->name), say_count(n, d->tok.n), fits ? "fits" : "does not fit",
-               say_limit(limit, room), as[0] ? ", read as " : "", as);
+    plain_note(p, "[%zu] %s, %s%s tokens, %s (%s)%s%s; it goes with your next question", i + 1,
+               buf_str(&d->name), plain_about(p), say_count(n, d->tok.n),
+               fits ? "fits" : "does not fit", say_limit(limit, room), as[0] ? ", read as " : "",
+               as);
+    if (t->info && t->info->is_remote)
+        plain_note(p, "its text, %s, is sent to %s then", say_bytes(bytes, d->text.n),
+                   t->info->device);
 }
 
 /* --- reading --- */
@@ -308,8 +321,7 @@ static void greet(const struct plain *p) {
     char limit[SAY_BYTES];
     plain_note(p, "%s, %s tokens of context; /help lists commands, Ctrl-D leaves", i->name,
                say_count(limit, i->max_tokens));
-    for (const char *s = i->note; *s; s += strcspn(s, "\n") + (strchr(s, '\n') != NULL))
-        plain_note(p, "%.*s", (int)strcspn(s, "\n"), s);
+    plain_lines(p, i->note);
     if (p->talk.save_note.n) plain_note(p, "%s", buf_str(&p->talk.save_note));
 }
 

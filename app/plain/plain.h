@@ -31,7 +31,9 @@ void plain_transcript(struct plain *p);
 
 /* --- for plain_command.c --- */
 void plain_note(const struct plain *p, const char *fmt, ...)
-    OX_PRINTF(2, 3); /* through the filter */
+    OX_PRINTF(2, 3);                                       /* through the filter */
+void plain_lines(const struct plain *p, const char *text); /* a note for each */
+const char *plain_about(const struct plain *p); /* before counts: "about " if they are estimates */
 void plain_error(const struct plain *p, const ox_err *e);
 int plain_ask(struct plain *p, const char *question, size_t n,
               ox_err *err);                                        /* NULL: answer the leaf */

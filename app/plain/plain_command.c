@@ -149,8 +149,8 @@ static int do_docs(struct plain *p, const char *arg, ox_err *err) {
     (void)arg, (void)err;
     for (size_t i = 0; i < p->talk.n_docs; i++) {
         const struct talk_doc *d = &p->talk.doc[i];
-        plain_note(p, "[%zu] %s, %s tokens%s", i + 1, buf_str(&d->name), say_count(n, d->tok.n),
-                   d->is_waiting ? ", waits for your next question" : "");
+        plain_note(p, "[%zu] %s, %s%s tokens%s", i + 1, buf_str(&d->name), plain_about(p),
+                   say_count(n, d->tok.n), d->is_waiting ? ", waits for your next question" : "");
     }
     if (!p->talk.n_docs) plain_note(p, "no documents; /file PATH adds one");
     return 0;
@@ -288,7 +288,7 @@ static int do_context(struct plain *p, const char *arg, ox_err *err) {
     int rc = talk_map(t, &m, err);
     if (!rc) rc = context_bar(&m, t->info->max_tokens, CELLS, &bar, err);
     if (rc) return rc;
-    plain_note(p, "%s of %s tokens used", say_count(a, m.tokens),
+    plain_note(p, "%s%s of %s tokens used", plain_about(p), say_count(a, m.tokens),
                say_count(b, t->info->max_tokens));
     plain_note(p, "%s  s system, d documents, t turns, . free", buf_str(&bar));
     size_t first = m.n > SHOWN ? m.n - SHOWN : 0;
@@ -296,8 +296,8 @@ static int do_context(struct plain *p, const char *arg, ox_err *err) {
         if (i >= first || m.v[i].kind != CONTEXT_TURN) say_piece(p, &m.v[i], rate);
     for (size_t i = 0; i < t->n_docs; i++)
         if (t->doc[i].is_waiting)
-            plain_note(p, "[%zu] %s, %s tokens, waits for your next question", i + 1,
-                       buf_str(&t->doc[i].name), say_count(a, t->doc[i].tok.n));
+            plain_note(p, "[%zu] %s, %s%s tokens, waits for your next question", i + 1,
+                       buf_str(&t->doc[i].name), plain_about(p), say_count(a, t->doc[i].tok.n));
     buf_deinit(&bar);
     context_deinit(&m);
     return 0;
@@ -308,7 +308,7 @@ static int do_tokens(struct plain *p, const char *arg, ox_err *err) {
     char n[SAY_BYTES];
     if (!*arg) return do_context(p, arg, err);
     int rc = turn_encode(p->talk.w, arg, strlen(arg), &tok, err);
-    if (!rc) plain_note(p, "%s tokens", say_count(n, tok.n));
+    if (!rc) plain_note(p, "%s%s tokens", plain_about(p), say_count(n, tok.n));
     ox_free(tok.v);
     return rc;
 }
@@ -321,10 +321,10 @@ static int do_stats(struct plain *p, const char *arg, ox_err *err) {
         plain_note(p, "no answer yet");
         return 0;
     }
-    plain_note(p, "%s reused, %s read in %s%s", say_count(a, l->n_reused),
-               say_count(b, l->n_in - l->n_reused), say_time(c, l->prefill_s),
-               l->exact ? ", exact" : "");
-    plain_note(p, "%s generated in %s, %.1f tok/s, seed %llu", say_count(a, l->n_out),
+    char cost[SAY_COST_BYTES];
+    plain_note(p, "%s, in %s", say_cost(cost, l), say_time(c, l->prefill_s));
+    plain_note(p, "%s%s generated in %s, %.1f tok/s, seed %llu",
+               l->ran == CHAT_RAN_REMOTE_ABOUT ? "about " : "", say_count(a, l->n_out),
                say_time(b, l->decode_s), l->decode_s > 0 ? (double)l->n_out / l->decode_s : 0,
                (unsigned long long)l->seed);
     return 0;
@@ -351,15 +351,19 @@ static int do_model(struct plain *p, const char *arg, ox_err *err) {
     int rc = *arg ? talk_model(&p->talk, arg, err) : 0;
     if (rc) return rc;
     i = p->talk.info;
-    plain_note(p, "%s on %s, %s tokens of context, %s of weights", i->name, i->backend,
-               say_count(a, i->max_tokens), say_bytes(b, i->weight_bytes));
+    if (i->is_remote) {
+        plain_note(p, "%s, %s tokens of context", i->name, say_count(a, i->max_tokens));
+        plain_lines(p, i->note);
+    } else
+        plain_note(p, "%s on %s, %s tokens of context, %s of weights", i->name, i->backend,
+                   say_count(a, i->max_tokens), say_bytes(b, i->weight_bytes));
     return 0;
 }
 
 static int do_states(struct plain *p, const char *arg, ox_err *err) {
     struct buf words = {0};
     (void)arg;
-    int rc = states_words_of(p->conf, &words, err);
+    int rc = states_words_of(p->conf, p->talk.info, &words, err);
     if (!rc) plain_note(p, "%s", buf_str(&words));
     buf_deinit(&words);
     return rc;

@@ -121,8 +121,7 @@ int plain_summarize(struct plain *p, const char *arg, ox_err *err) {
     if (t->n_docs == 0) return ox_err_set(err, OX_EUSAGE, "no document here; /file PATH adds one");
     if (n > t->n_docs) return ox_err_set(err, OX_EUSAGE, "there are %zu documents", t->n_docs);
     const struct ox_info *i = t->info;
-    bool parts = summary_wants_parts(t->doc[n - 1].tok.n, i->max_tokens,
-                                     i->weight_bytes < SUMMARY_SMALL_BYTES);
+    bool parts = summary_wants_parts(t->doc[n - 1].tok.n, i->max_tokens, summary_is_small(i));
     return parts ? summarize_parts(p, n, err) : summarize_whole(p, n, err);
 }
 

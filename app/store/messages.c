@@ -210,7 +210,7 @@ static int update_run(store *st, int64_t id, const struct chat_ledger *cost, con
         "UPDATE run SET stop = :stop, n_prompt = CASE WHEN :in > 0 THEN :in ELSE n_prompt END, "
         "n_reused = :reused, n_replayed = "
         ":replayed, n_out = :out, load_us = :load, prefill_us = :prefill, decode_us = :decode, "
-        "exact = :exact WHERE message_id = :id");
+        "exact = :exact, engine = coalesce(:engine, engine) WHERE message_id = :id");
     query_str(&q, ":stop", stop);
     query_i64(&q, ":in", (int64_t)cost->n_in);
     query_i64(&q, ":reused", (int64_t)cost->n_reused);
@@ -220,6 +220,7 @@ static int update_run(store *st, int64_t id, const struct chat_ledger *cost, con
     query_i64(&q, ":prefill", (int64_t)(cost->prefill_s * 1e6));
     query_i64(&q, ":decode", (int64_t)(cost->decode_s * 1e6));
     query_i64(&q, ":exact", cost->exact);
+    if (cost->ran == CHAT_RAN_REMOTE_ABOUT) query_str(&q, ":engine", chat_ran_name(cost->ran));
     query_i64(&q, ":id", id);
     return query_run(&q, err);
 }

@@ -25,7 +25,8 @@ static const char SQL_ROW[] = "SELECT m.id, coalesce(m.parent_id, 0), m.created_
                               "m.state, m.text, m.thought, t.ids, "
                               "" RUN_PROMPT ", r.n_reused, r.n_replayed, r.n_out, r.seed, r.exact, "
                               "r.load_us, r.prefill_us, r.decode_us, "
-                              "(SELECT count(*) FROM attachment a WHERE a.message_id = m.id) FROM "
+                              "(SELECT count(*) FROM attachment a WHERE a.message_id = m.id), "
+                              "coalesce(r.engine, '') FROM "
                               "message m LEFT JOIN message_tokens t "
                               "ON t.message_id = m.id AND t.vocab_id = :vocab LEFT JOIN run r ON "
                               "r.message_id = m.id WHERE m.id = :id";
@@ -74,8 +75,9 @@ static int read_open(store *st, struct row_reader *r, ox_err *err) {
     return st->vocab_id ? ids_unpack(r->open.ids.p, r->open.ids.n, &r->tok, err) : 0;
 }
 
-static struct chat_ledger read_ledger(const struct query *q, int col) {
-    return (struct chat_ledger){.n_in = (size_t)query_col_i64(q, col),
+static struct chat_ledger read_ledger(const struct query *q, int col, int engine) {
+    return (struct chat_ledger){.ran = chat_ran_parse(query_col_text(q, engine, NULL)),
+                                .n_in = (size_t)query_col_i64(q, col),
                                 .n_reused = (size_t)query_col_i64(q, col + 1),
                                 .n_replayed = (size_t)query_col_i64(q, col + 2),
                                 .n_out = (size_t)query_col_i64(q, col + 3),
@@ -101,7 +103,7 @@ static int read_row(store *st, struct query *q, struct row_reader *r, ox_err *er
     row->end = (enum chat_end)end;
     row->text = (char *)query_col_text(q, 5, &row->n_bytes);
     row->thought = (char *)query_col_text(q, 6, &row->n_thought);
-    row->ledger = read_ledger(q, 8);
+    row->ledger = read_ledger(q, 8, 18);
     row->n_docs = 0;
     r->tok.n = 0;
     const void *ids = query_col_blob(q, 7, &n_ids);
@@ -199,7 +201,7 @@ int store_run_get(store *st, int64_t id, int (*each)(void *user, const struct st
         "FROM run r JOIN model m ON m.id = r.model_id WHERE r.message_id = :id");
     query_i64(&q, ":id", id);
     if (query_row(&q)) {
-        struct store_ledger row = {.cost = read_ledger(&q, 0),
+        struct store_ledger row = {.cost = read_ledger(&q, 0, 10),
                                    .model = query_col_text(&q, 9, NULL),
                                    .engine = query_col_text(&q, 10, NULL),
                                    .build = query_col_text(&q, 11, NULL),

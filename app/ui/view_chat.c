@@ -45,19 +45,16 @@ static int draw_docs(struct app_state *s, struct frame *f, int x, int y, int end
         x = view_printf(f, x, y, end, STYLE_FAINT, "   [%zu] %s", i < s->n_docs ? i + 1 : 0, name);
         bool is_same = strcmp(name, known) == 0; /* else it was another part of the document */
         if (i < s->n_docs && s->doc[i].d.n_tokens && is_same)
-            x = view_printf(f, x, y, end, STYLE_FAINT, ", %s tokens",
+            x = view_printf(f, x, y, end, STYLE_FAINT, ", %s%s tokens",
+                            s->model.is_remote ? "about " : "",
                             say_count(count, s->doc[i].d.n_tokens));
     }
     return x;
 }
 
 static int draw_cost(struct frame *f, int x, int y, int end, const struct chat_ledger *l) {
-    char reused[SAY_BYTES], read[SAY_BYTES];
-    if (l->n_in == 0) return x;
-    size_t fresh = l->n_in > l->n_reused ? l->n_in - l->n_reused : 0;
-    return view_printf(f, x, y, end, STYLE_FAINT, "   %s reused, %s read%s",
-                       say_count(reused, l->n_reused), say_count(read, fresh),
-                       l->exact ? ", exact" : "");
+    char cost[SAY_COST_BYTES];
+    return l->n_in == 0 ? x : view_printf(f, x, y, end, STYLE_FAINT, "   %s", say_cost(cost, l));
 }
 
 static void draw_label(struct app_state *s, struct frame *f, struct rect r, int y, size_t i) {

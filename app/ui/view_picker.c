@@ -42,7 +42,9 @@ static void draw_cost(struct frame *f, int y, const struct session_row *row) {
     size_t left = row->n_tokens > row->n_saved ? row->n_tokens - row->n_saved : 0;
     double seconds = row->load_s + (double)left * row->us_per_token / 1e6;
     if (!row->state[0] || row->n_tokens == 0) return;
-    if (strcmp(row->state, "saved") == 0)
+    if (strcmp(row->state, "remote") == 0)
+        view_printf(f, 3, y, f->w, STYLE_FAINT, "remote, no saved states");
+    else if (strcmp(row->state, "saved") == 0)
         view_printf(f, 3, y, f->w, STYLE_FAINT, "saved: goes on at token %s, about %s",
                     say_count(saved, row->n_saved), say_time(time, row->load_s));
     else if (row->n_saved > 0)

@@ -105,8 +105,8 @@ static int draw_meter(const struct app_state *s, struct frame *f, int x, int y, 
     if (s->model.limit == 0) return x;
     size_t percent = 100 * s->n_used / s->model.limit;
     enum style style = percent >= 90 ? STYLE_WARN : percent >= 75 ? STYLE_STRONG : STYLE_TEXT;
-    x = view_printf(f, x, y, end, style, "%s/%uk", say_short(used, s->n_used),
-                    s->model.limit / 1024);
+    x = view_printf(f, x, y, end, style, "%s%s/%uk", s->is_used_about ? "~" : "",
+                    say_short(used, s->n_used), s->model.limit / 1024);
     (void)limit;
     return s->w < LAYOUT_NARROW ? x : view_printf(f, x, y, end, style, " %zu%%", percent);
 }
@@ -130,15 +130,19 @@ void view_status(struct app_state *s, struct frame *f) {
     char words[300], right[96] = "", memory[SAY_BYTES], used[SAY_BYTES], quota[SAY_BYTES];
     if (r.h == 0) return;
     int end = r.w - 1, x = 1;
-    if (s->memory_bytes && s->w >= LAYOUT_NARROW)
+    if (s->model.is_remote && s->w >= 110)
+        snprintf(right, sizeof right, "remote, no saved states");
+    else if (s->memory_bytes && s->w >= LAYOUT_NARROW)
         snprintf(right, sizeof right, "%lluM", (unsigned long long)(s->memory_bytes >> 20));
-    if (s->memory_bytes && s->w >= 110 && s->states_quota)
+    if (s->memory_bytes && s->w >= 110 && s->states_quota && !s->model.is_remote)
         snprintf(right, sizeof right, "states %s of %s   %lluM", say_bytes(used, s->states_bytes),
                  say_bytes(quota, s->states_quota), (unsigned long long)(s->memory_bytes >> 20));
     (void)memory;
     if (right[0]) end = view_right(f, r.y, r.w - 1, STYLE_FAINT, right) - 1;
     if (s->w >= LAYOUT_NARROW && s->model.name[0])
         x = view_text(f, x, r.y, end, s->model.name, strlen(s->model.name), STYLE_TITLE) + 2;
+    else if (s->model.is_remote)
+        x = frame_puts(f, x, r.y, end, "remote", STYLE_TITLE) + 2;
     int after = draw_meter(s, f, x, r.y, end);
     x = after > x ? after + 2 : x;
     event_words(s, words, sizeof words);

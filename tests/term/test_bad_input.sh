@@ -120,7 +120,8 @@ done <<'TABLE'
 3|the script says no|ask -m nodevice x
 3|the script breaks prefill|ask -m lost x
 3|no backend "cuda:7"|ask --backend cuda:7 x
-3|remote models|ask -m remote:office x
+3|no server is called|ask -m remote:office x
+2|no name of a server|ask -m remote: x
 5|does not fit: 50|ask -m tiny -n 90 "a prompt that is too long for it"
 5|does not fit|ask --ctx 10 x
 3|is not a model folder|model info none

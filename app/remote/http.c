@@ -1,0 +1,215 @@
+/* http.c - see http.h. The multi interface, because its wait can be short: the easy one looks for a
+ * stop once a second. */
+#include "app/remote/http.h"
+
+#include <curl/curl.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    WAIT_MS = 50,          /* a stop is seen after this */
+    CONNECT_S = 30,        /* then the host counts as silent */
+    SILENT_S = 600,        /* a long prompt may be read for minutes without a byte */
+    REFUSAL_BYTES = 16384, /* of the body of a refusal */
+};
+
+struct http {
+    CURLM *multi;
+};
+
+struct exchange { /* what curl's callbacks need */
+    CURL *easy;
+    const struct http_post *post;
+    struct http_reply *reply;
+    int rc; /* of post->bytes */
+    ox_err *err;
+};
+
+int http_open(struct http **out, ox_err *err) {
+    struct http *h = ox_alloc(1, sizeof *h, "network", err);
+    if (!h) return OX_ENOMEM;
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK) h->multi = curl_multi_init();
+    if (!h->multi) {
+        ox_free(h);
+        return ox_err_set(err, OX_EFAIL, "libcurl cannot be started");
+    }
+    *out = h;
+    return 0;
+}
+
+void http_close(struct http *h) {
+    if (!h) return;
+    curl_multi_cleanup(h->multi);
+    curl_global_cleanup();
+    ox_free(h);
+}
+
+void http_reply_deinit(struct http_reply *r) {
+    buf_deinit(&r->refusal);
+    *r = (struct http_reply){0};
+}
+
+/* --- one exchange --- */
+
+static void read_head(struct exchange *x) {
+    const char *type = NULL, *to = NULL;
+    curl_off_t retry = 0;
+    struct http_reply *r = x->reply;
+    curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &r->status);
+    curl_easy_getinfo(x->easy, CURLINFO_CONTENT_TYPE, &type);
+    curl_easy_getinfo(x->easy, CURLINFO_REDIRECT_URL, &to);
+    curl_easy_getinfo(x->easy, CURLINFO_RETRY_AFTER, &retry);
+    snprintf(r->type, sizeof r->type, "%s", type ? type : "");
+    snprintf(r->to, sizeof r->to, "%s", to ? to : "");
+    r->retry_s = retry > 0 && retry < 1000000 ? (long)retry : 0;
+}
+
+/* Fewer bytes than given tell curl to end the transfer. */
+static size_t take_bytes(char *p, size_t one, size_t n, void *user) {
+    struct exchange *x = user;
+    (void)one; /* 1, by curl's contract */
+    if (!x->reply->status) read_head(x);
+    if (x->reply->status == 200) {
+        x->rc = x->post->bytes(x->post->user, p, n, x->err);
+        return x->rc ? n + 1 : n;
+    }
+    size_t room = REFUSAL_BYTES - x->reply->refusal.n;
+    buf_add(&x->reply->refusal, p, n < room ? n : room, NULL);
+    return n;
+}
+
+/* Headers with the key in them; freed with curl_slist_free_all. */
+static int make_headers(const struct http_post *p, struct curl_slist **out, ox_err *err) {
+    static const char *const fixed[] = {"Content-Type: application/json",
+                                        "Accept: text/event-stream", "Expect:"};
+    struct buf key = {0};
+    struct curl_slist *list = NULL;
+    int rc = p->key ? buf_printf(&key, err, "Authorization: Bearer %s", p->key) : 0;
+    for (size_t i = 0; !rc && i <= sizeof fixed / sizeof fixed[0]; i++) {
+        bool is_key = i == sizeof fixed / sizeof fixed[0];
+        if (is_key && !p->key) break;
+        struct curl_slist *longer = curl_slist_append(list, is_key ? key.p : fixed[i]);
+        if (longer)
+            list = longer;
+        else
+            rc = ox_err_set(err, OX_ENOMEM, "out of memory: headers of a request");
+    }
+    if (key.p) memset(key.p, 0, key.n);
+    buf_deinit(&key);
+    if (!rc) *out = list;
+    if (rc) curl_slist_free_all(list);
+    return rc;
+}
+
+/* Each option that guards something must be taken: a libcurl without it is not used. */
+static bool set_guards(CURL *c) {
+    CURLcode rc = curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+    rc |= curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L);
+    rc |= curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, 1L);
+    rc |= curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, 2L);
+#if LIBCURL_VERSION_NUM >= 0x075500
+    rc |= curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
+#else
+    rc |= curl_easy_setopt(c, CURLOPT_PROTOCOLS, CURLPROTO_HTTP | CURLPROTO_HTTPS);
+#endif
+#if LIBCURL_VERSION_NUM >= 0x075700
+    curl_easy_setopt(c, CURLOPT_QUICK_EXIT, 1L); /* a stop does not wait for a name look-up */
+#endif
+    return rc == CURLE_OK;
+}
+
+static void set_post(struct exchange *x, struct curl_slist *headers, char *words) {
+    CURL *c = x->easy;
+    curl_easy_setopt(c, CURLOPT_URL, x->post->url);
+    curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
+    curl_easy_setopt(c, CURLOPT_USERAGENT, "oxbow");
+    curl_easy_setopt(c, CURLOPT_POST, 1L);
+    curl_easy_setopt(c, CURLOPT_POSTFIELDS, x->post->body);
+    curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)x->post->n_body);
+    curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, take_bytes);
+    curl_easy_setopt(c, CURLOPT_WRITEDATA, x);
+    curl_easy_setopt(c, CURLOPT_ERRORBUFFER, words);
+    curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_S);
+    curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L);
+    curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, (long)SILENT_S);
+    curl_easy_setopt(c, CURLOPT_TCP_KEEPALIVE, 1L);
+}
+
+/* Until the transfer has ended; false: stopped. */
+static bool run(struct http *h, const struct exchange *x, CURLcode *how) {
+    int running = 1;
+    *how = CURLE_FAILED_INIT;
+    while (running) {
+        if (x->post->stopped(x->post->user)) return false;
+        if (curl_multi_perform(h->multi, &running) != CURLM_OK) return true;
+        if (running && curl_multi_poll(h->multi, NULL, 0, WAIT_MS, NULL) != CURLM_OK) return true;
+    }
+    int left;
+    const CURLMsg *m = curl_multi_info_read(h->multi, &left);
+    if (m && m->msg == CURLMSG_DONE) *how = m->data.result;
+    return true;
+}
+
+/* --- what went wrong, for people --- */
+
+static const char *const FIX_TLS = "the certificate must be valid for this host and signed by an "
+                                   "authority that this machine trusts; or is it http://?";
+
+static const struct {
+    CURLcode code;
+    const char *what, *fix;
+} faults[] = {
+    {CURLE_COULDNT_CONNECT, "the server refused the connection",
+     "is it running, and are host and port of its url right?"},
+    {CURLE_COULDNT_RESOLVE_HOST, "no such host",
+     "correct its url in the config, or look at the network"},
+    {CURLE_OPERATION_TIMEDOUT, "the server is silent", "look at the server and at the network"},
+    {CURLE_PEER_FAILED_VERIFICATION, "TLS: the server could not prove who it is", FIX_TLS},
+    {CURLE_SSL_CONNECT_ERROR, "TLS: no secure connection", FIX_TLS},
+    {CURLE_SSL_CACERT_BADFILE, "TLS: no list of authorities", "install ca-certificates"},
+    {CURLE_PARTIAL_FILE, "the server cut the answer off", "what came is kept; ask again"},
+    {CURLE_RECV_ERROR, "the connection was cut off", "what came is kept; ask again"},
+    {CURLE_GOT_NOTHING, "the server hung up without an answer", "its log knows more"},
+    {CURLE_URL_MALFORMAT, "this is no address", "correct its url in the config"},
+    {CURLE_UNSUPPORTED_PROTOCOL, "this is no address", "its url begins with https:// or http://"},
+};
+
+static int say_fault(CURLcode how, const char *words, ox_err *err) {
+    const char *detail = words[0] ? words : curl_easy_strerror(how);
+    for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
+        if (faults[i].code != how) continue;
+        ox_err_set(err, OX_EIO, "%s: %.200s", faults[i].what, detail);
+        return ox_err_fix(err, "%s", faults[i].fix);
+    }
+    ox_err_set(err, OX_EIO, "the exchange with the server failed: %.200s", detail);
+    return ox_err_fix(err, "look at its url in the config, and at the network");
+}
+
+int http_do(struct http *h, const struct http_post *p, struct http_reply *out, ox_err *err) {
+    char words[CURL_ERROR_SIZE] = "";
+    struct curl_slist *headers = NULL;
+    struct exchange x = {.easy = curl_easy_init(), .post = p, .reply = out, .err = err};
+    CURLcode how = CURLE_FAILED_INIT;
+    bool ran = true;
+    *out = (struct http_reply){0};
+    int rc = x.easy && set_guards(x.easy)
+                 ? make_headers(p, &headers, err)
+                 : ox_err_set(err, OX_EFAIL, "this libcurl lacks what a safe request needs");
+    if (!rc) {
+        set_post(&x, headers, words);
+        curl_multi_add_handle(h->multi, x.easy);
+        ran = run(h, &x, &how);
+        read_head(&x); /* again: where a redirect leads is known at the end */
+        curl_multi_remove_handle(h->multi, x.easy);
+        out->has_ended = how == CURLE_OK;
+        if (!ran)
+            rc = ox_err_set(err, OX_ECANCELLED, "stopped");
+        else if (x.rc)
+            rc = x.rc == HTTP_ENOUGH ? 0 : x.rc;
+        else if (how != CURLE_OK && (out->status == 0 || out->status == 200))
+            rc = say_fault(how, words, err);
+    }
+    curl_easy_cleanup(x.easy);
+    curl_slist_free_all(headers);
+    return rc;
+}

@@ -44,13 +44,28 @@ DEV void attn_merge_scale(float m, float m1, float *old_by, float *new_by, float
     *m_out = mm;
 }
 
-template <bool ANY, int KV>
-DEV void attn_load_row(kv8<KV> &to, const decode_args &a, int64_t pos, int head, int which, int c) {
-    const char *block = kv_block(a.step, a.l, pos, head, which);
-    if (ANY)
-        to.load_any(block, a.l, (int)(pos % KN_PAGE_TOKENS), c);
-    else
-        to.load(block, a.l, (int)(pos % KN_PAGE_TOKENS), c);
+/* A lane's part of the tokens of unit u, K and V; n: positions in all. Without branches: lanes and
+ * positions that are not there read one that is, and weigh 0. */
+template <int LANES, bool ANY, int KV>
+DEV void attn_load_unit(kv8<KV> (&K)[AD_TOKENS], kv8<KV> (&V)[AD_TOKENS], const decode_args &a,
+                        group g, int64_t u, int64_t n, int head) {
+    constexpr int GROUPS = AD_THREADS / LANES, UNIT = GROUPS * AD_TOKENS;
+    static_assert(KN_PAGE_TOKENS % UNIT == 0, "a unit lies in one page");
+    const char *k = kv_block(a.step, a.l, u * UNIT, head, 0), *v = k + a.l.block;
+    const int row0 = (int)(u * UNIT % KN_PAGE_TOKENS), c = 8 * (g.tid % LANES);
+    const int last = n - u * UNIT < UNIT ? (int)(n - u * UNIT) - 1 : UNIT - 1;
+    const int c_in = c < a.l.Dh ? c : 0;
+#pragma unroll
+    for (int i = 0; i < AD_TOKENS; i++) {
+        int r = i * GROUPS + g.tid / LANES, row = row0 + (r < last ? r : last);
+        if (ANY) {
+            K[i].load_any(k, a.l, row, c_in);
+            V[i].load_any(v, a.l, row, c_in);
+        } else {
+            K[i].load(k, a.l, row, c_in);
+            V[i].load(v, a.l, row, c_in);
+        }
+    }
 }
 
 template <int NQ> DEV int attn_first_query(const decode_args &a, int head_set) {
@@ -101,22 +116,14 @@ DEV void attn_decode_block(const decode_args &a, group g, int split, int head_se
             q[i][j] = c + j < Dh ? qs[i * Dh + c + j] * a.scale_log2 : 0.0f;
         }
     }
+    kv8<KV> K[AD_TOKENS], V[AD_TOKENS];
+    attn_load_unit<LANES, ANY>(K, V, a, g, from, n, head);
     for (int64_t u = from; u < to; u++) {
-        kv8<KV> K[AD_TOKENS], V[AD_TOKENS];
-#pragma unroll
-        for (int i = 0; i < AD_TOKENS; i++) {
-            int64_t pos = u * UNIT + i * GROUPS + lane_group;
-            if (pos < n && is_on) attn_load_row<ANY>(K[i], a, pos, head, 0, c);
-        }
-#pragma unroll
-        for (int i = 0; i < AD_TOKENS; i++) {
-            int64_t pos = u * UNIT + i * GROUPS + lane_group;
-            if (pos < n && is_on) attn_load_row<ANY>(V[i], a, pos, head, 1, c);
-        }
+        const int left = n - u * UNIT < UNIT ? (int)(n - u * UNIT) : UNIT;
         float s[NQ][AD_TOKENS];
 #pragma unroll
         for (int i = 0; i < AD_TOKENS; i++) {
-            bool is_in = u * UNIT + i * GROUPS + lane_group < n;
+            bool is_in = i * GROUPS + lane_group < left;
             float f[8];
             K[i].get(f);
 #pragma unroll
@@ -149,7 +156,6 @@ DEV void attn_decode_block(const decode_args &a, group g, int split, int head_se
         }
 #pragma unroll
         for (int i = 0; i < AD_TOKENS; i++) {
-            if (u * UNIT + i * GROUPS + lane_group >= n || !is_on) continue;
             float f[8];
             V[i].get(f);
 #pragma unroll
@@ -158,6 +164,8 @@ DEV void attn_decode_block(const decode_args &a, group g, int split, int head_se
                 for (int j = 0; j < 8; j++)
                     o[k][j] = fmaf(s[k][i], f[j], o[k][j]);
         }
+        /* Here, not at the top: the compiler would take V's loads down to their use. */
+        if (u + 1 < to) attn_load_unit<LANES, ANY>(K, V, a, g, u + 1, n, head);
     }
 
     /* Lane groups of the group, in order. */

@@ -176,6 +176,27 @@ static int each_turn(void *user, const struct chat_node *row) {
     return 0;
 }
 
+/* What going on with the fork reads again, from the index of saved states: no model is loaded for
+ * it. States belong to the session that the messages came from. */
+static int print_fork(struct cli *c, store *st, const char *from_uid, int64_t made, ox_err *err) {
+    struct store_chat row = {0};
+    struct states_saved saved = {0};
+    char price[SAY_PRICE_BYTES], tail[SAY_PRICE_BYTES + 4] = "";
+    int rc = store_chat_get(st, made, &row, err);
+    if (rc) return rc;
+    const struct states_want want = {store_uid(st), from_uid, row.leaf, row.n_tokens};
+    states *cache = look_at_states(c, true);
+    states_saved(cache, &want, &saved, NULL);
+    states_close(cache);
+    size_t left = row.n_tokens > saved.n_tokens ? row.n_tokens - saved.n_tokens : 0;
+    double seconds = saved.load_s + (double)left * saved.us_per_token / 1e6;
+    if (left && !saved.us_per_token) /* nothing saved, so no speed either */
+        snprintf(tail, sizeof tail, "  restart %s tokens back", say_count(price, left));
+    else if (row.n_tokens)
+        snprintf(tail, sizeof tail, "  %s", say_restart(price, left, seconds));
+    return print_chat(st, made, tail, err);
+}
+
 static int run_fork(struct cli *c, ox_err *err) {
     store *st = NULL;
     int64_t chat = 0, made = 0;
@@ -196,7 +217,7 @@ static int run_fork(struct cli *c, ox_err *err) {
         rc = ox_err_fix(err, "--at TURN, counted from 1");
     }
     if (!rc) rc = store_chat_fork(st, chat, t.at, title ? title : row.title, &made, err);
-    if (!rc) rc = print_chat(st, made, "", err);
+    if (!rc) rc = print_fork(c, st, row.uid, made, err);
     store_close(st);
     return rc;
 }

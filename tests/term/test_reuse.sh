@@ -23,6 +23,16 @@ real ask --dry-run --json --no-save "What?"
 real ask --json -q -n 2 "What?"
 [ "$(field reused)" = "$planned" ] || fail "what was planned is what happens"
 
+# what a fork says beforehand: little, with saved states; all of it without them
+run "$real" fork 1 </dev/null
+is_rc 0 "fork"
+back=$(sed -n 's/.*restart \([0-9,]*\) tokens\{0,1\} back, about .*/\1/p' "$tmp/out" | tr -d ,)
+[ "${back:-0}" -lt 100 ] || fail "fork: $back tokens back, although the document is saved"
+run env XDG_CACHE_HOME="$tmp/none" "$real" fork 1 </dev/null
+back=$(sed -n 's/.*restart \([0-9,]*\) tokens back$/\1/p' "$tmp/out" | tr -d ,)
+[ "${back:-0}" -gt 300 ] || fail "fork without saved states: $(cat "$tmp/out")"
+run "$real" rm 1 2 --yes </dev/null
+
 # what is pinned stays in the cache and is named
 real ask -q -n 2 "Another one?"
 run "$real" states pin 1 </dev/null

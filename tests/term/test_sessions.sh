@@ -37,7 +37,7 @@ is_rc 2 "a title with control characters"
 ox rename zzzz x
 is_rc 4 "rename of nothing"; err_has "no session" "rename of nothing"; err_has "fix:" "rename of nothing"
 ox fork "Harbour log" --at 1 --title "another way"
-is_rc 0 "fork"; out_has "another way" "fork"
+is_rc 0 "fork"; out_has "another way  restart " "fork, nothing saved"; out_has " tokens back" "fork, nothing saved"
 ox fork "$id" --at 2
 is_rc 2 "fork out of range"; err_has "has 1 turn" "fork out of range"
 ox fork "$id" --at x

@@ -284,7 +284,8 @@ static int handle(struct plain *p, struct buf *typed, ox_err *err) {
     int rc = command_parse(buf_str(typed), &c, err);
     if (!rc && c.command) return plain_command(p, buf_str(typed), err);
     if (!rc) rc = plain_ask(p, c.rest, strlen(c.rest), err);
-    if (rc == OX_EBUSY && !isatty(STDIN_FILENO)) return rc; /* nobody is there to fork it */
+    bool is_lost = rc == OX_EDEVICE || rc == OX_ENOMEM; /* no later answer can come either */
+    if ((rc == OX_EBUSY || is_lost) && !isatty(STDIN_FILENO)) return rc; /* nobody to choose */
     if (rc && !p->out.is_closed) { /* nothing typed is lost: it is one key away */
         plain_error(p, err);
         if (p->edits && (rc == OX_EFIT || rc == OX_EUSAGE || rc == OX_EIO))

@@ -729,6 +729,7 @@ static void test_kn_cuda__draws_equal_the_definition(void **state) {
     for (size_t v = 0; v < sizeof sizes / sizeof sizes[0]; v++)
         for (size_t h = 0; h < sizeof settings / sizeof settings[0]; h++)
             for (int sharp = 0; sharp < 2; sharp++) {
+                if (is_light && v == 3 && h % 4) continue;
                 struct compare_rng r = {60 + v};
                 int64_t V = sizes[v], n_draws = is_light ? 2 : V > 50000 ? 6 : 20;
                 struct both *l = make(&r, 1, V, KN_F32, sharp ? 4.0f : 1.0f);

@@ -29,7 +29,7 @@ enum { NOTICE_SECONDS = 10, QUIT_SECONDS = 2, CHOICE_MAX = 4 };
 
 /* Where things are; ui/layout.c fills it before update and drawing see it. */
 struct panes {
-    struct rect title, chat, doc, rule, input, hint, status, bar, list, preview, error;
+    struct rect title, chat, doc, doc_text, rule, input, hint, status, bar, list, preview, error;
     int split; /* column of the line between transcript and document; -1: none */
 };
 
@@ -66,11 +66,17 @@ struct picker {
     bool is_searching; /* .. or will find */
 };
 
+struct doc_drag {
+    bool is_held, is_on;  /* the button is down; text is chosen */
+    size_t doc, from, to; /* bytes of document doc: where the button went down, where it is now */
+};
+
 struct doc_pane {
     bool is_open, was_closed; /* was_closed: by the person, so that it does not open by itself */
     bool show_map;            /* Ctrl-T: context map below the citations */
     size_t doc;               /* which of docs */
     size_t top;               /* first line shown, from 0 */
+    struct doc_drag drag;
     size_t cite; /* chosen citation of the list, counted over all answers; SIZE_MAX: none */
 };
 

@@ -399,6 +399,7 @@ static int handle_key(struct update *u) {
     uint32_t key = u->ev->key;
     if (s->error.code) s->error = (ox_err){0};
     s->select = (struct selection){0};
+    s->docs.drag = (struct doc_drag){0};
     bool is_plain = !(key & (KEY_CTRL | KEY_ALT)) && key < KEY_ENTER;
     if (s->overlay == OVERLAY_ASK) return answer_question(u, key);
     if (s->overlay == OVERLAY_CHOICE && is_plain) return update_choose(u, key);

@@ -30,6 +30,8 @@ int update_doc_key(struct update *u, enum request r, uint32_t key);
 int update_doc_event(struct update *u);
 void update_show_doc_at(struct update *u, int64_t doc, size_t byte);
 void update_doc_wheel(struct update *u, int rows);
+void update_doc_press(struct update *u); /* the mouse, over the pane */
+int update_doc_drag(struct update *u);   /* or released: copies */
 int update_command(struct update *u, const char *line,
                    bool *is_text); /* a slash command, or text */
 int update_send(struct update *u, const char *text, size_t n);

@@ -506,15 +506,18 @@ int update_chat_mouse(struct update *u) {
             update_scroll(u, rows);
         return 0;
     }
+    if (s->docs.drag.is_held && (mouse == DRAG || mouse == RELEASE)) return update_doc_drag(u);
     if (mouse == DRAG && s->select.is_held) return drag(u);
     if (mouse == RELEASE && s->select.is_held) return drop(u);
     if (mouse != PRESS) return 0;
     s->select = (struct selection){0};
+    s->docs.drag = (struct doc_drag){0};
     if (is_inside(s->pane.input, x, y))
         s->focus = FOCUS_INPUT;
-    else if (in_doc)
+    else if (in_doc) {
         s->focus = FOCUS_DOC;
-    else if (is_inside(s->pane.chat, x, y) && s->sheet.n > 0) {
+        update_doc_press(u);
+    } else if (is_inside(s->pane.chat, x, y) && s->sheet.n > 0) {
         struct sheet_place p = s->follow ? sheet_end(&s->sheet, chat_rows(s)) : s->top;
         if (sheet_move(&s->sheet, &p, y - s->pane.chat.y)) s->chosen = p.i;
         s->focus = FOCUS_CHAT;
@@ -549,6 +552,7 @@ static int take_chat(struct update *u) {
     s->top = (struct sheet_place){0};
     s->find.is_on = s->find.is_typing = false;
     s->select = (struct selection){0};
+    s->docs.drag = (struct doc_drag){0};
     s->job = (struct job){0};
     s->n_used = 0;
     context_deinit(&s->context);

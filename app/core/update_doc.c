@@ -1,6 +1,7 @@
 /* update_doc.c - documents, their pane, and going from citation to citation. See update.h. */
 #include "app/core/update.h"
 
+#include "app/core/doc_rows.h"
 #include "app/core/find.h"
 #include "app/core/say.h"
 
@@ -31,6 +32,41 @@ void update_show_doc_at(struct update *u, int64_t doc, size_t byte) {
     s->docs.doc = i;
     s->focus = FOCUS_DOC;
     scroll_to(s, (long)sheet_line_of(&s->sheet_doc[i], byte) - 1 - pane_rows(s) / 3);
+}
+
+/* Text below the mouse; outside of the text the nearest row of it. */
+static size_t below_mouse(const struct app_state *s, int x, int y) {
+    struct rect r = s->pane.doc_text;
+    int row = y - r.y - 2, last = r.h - 3; /* name and rule */
+    row = row < 0 ? 0 : row > last ? last : row;
+    return doc_byte_below(&s->doc[s->docs.doc], s->docs.top, r.w, row, x - r.x - DOC_NUMBER_CELLS);
+}
+
+void update_doc_press(struct update *u) {
+    struct app_state *s = u->s;
+    int y = u->ev->y - s->pane.doc_text.y;
+    if (s->docs.doc >= s->n_docs || y < 2 || y >= s->pane.doc_text.h) return;
+    size_t at = below_mouse(s, u->ev->x, u->ev->y);
+    s->docs.drag = (struct doc_drag){.is_held = true, .doc = s->docs.doc, .from = at, .to = at};
+}
+
+int update_doc_drag(struct update *u) {
+    enum { DRAG = 2 };
+    struct app_state *s = u->s;
+    struct doc_drag *d = &s->docs.drag;
+    size_t from, to;
+    if (d->doc != s->docs.doc || d->doc >= s->n_docs) { /* another document came meanwhile */
+        *d = (struct doc_drag){0};
+        return 0;
+    }
+    if (u->ev->mouse == DRAG) {
+        d->to = below_mouse(s, u->ev->x, u->ev->y);
+        d->is_on = true;
+        return 0;
+    }
+    d->is_held = false;
+    if (!doc_selected(s, d->doc, &from, &to)) return 0;
+    return effect_add(u->fx, FX_COPY, 0, 0, s->doc[d->doc].d.text + from, to - from, u->err);
 }
 
 static size_t count_cites(struct app_state *s) {

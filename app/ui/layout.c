@@ -74,6 +74,18 @@ static void lay_out_list(struct app_state *s, int bottom) {
     if (preview) p->preview = (struct rect){0, bottom - preview, s->w, preview};
 }
 
+/* The text of the document takes what its citations and the map of the context leave. */
+static void split_document(struct app_state *s) {
+    struct rect r = s->pane.doc;
+    bool has_cites = state_cite(s, 0, &(struct cite){0}, NULL);
+    int pieces = s->docs.show_map ? (int)(s->context.n < 12 ? s->context.n : 12) : 0;
+    int below = s->docs.show_map ? LAYOUT_MAP_ROWS + 1 + pieces : 0;
+    if (r.h >= LAYOUT_CITES_FROM)
+        below = (has_cites ? 2 + LAYOUT_CITES : 0) + LAYOUT_MAP_ROWS + 2 + pieces;
+    if (s->n_docs == 0 || below > r.h) below = r.h;
+    s->pane.doc_text = (struct rect){r.x, r.y, r.w, r.h - below};
+}
+
 void layout_screen(struct app_state *s) {
     struct panes *p = &s->pane;
     *p = (struct panes){.split = -1};
@@ -109,6 +121,7 @@ void layout_screen(struct app_state *s) {
     }
     split_reading(s, (struct rect){0, 1, s->w, bottom - 1});
     keep_top_line(s, p->chat.w > 0 ? (size_t)p->chat.w - (p->split > 0) : 1);
+    if (p->doc.h > 0) split_document(s);
     if (s->screen == SCREEN_SESSIONS || s->overlay != OVERLAY_NONE)
         lay_out_list(s, list_bottom - 1);
 }

@@ -10,6 +10,12 @@ enum {
     LAYOUT_NARROW = 60
 }; /* document beside the transcript; short status */
 
+enum { /* of the document pane */
+       LAYOUT_CITES = 6,
+       LAYOUT_MAP_ROWS = 3,
+       LAYOUT_CITES_FROM = 24 /* rows of the pane: citations and map below the text */
+};
+
 /* Fills s->pane and tells the transcript its width; the line at the top of the view stays there. */
 void layout_screen(struct app_state *s);
 bool layout_shows_bar(const struct app_state *s); /* the two rows of a long read */

@@ -88,7 +88,9 @@ static void draw_note(struct app_state *s, struct frame *f, struct rect r, int y
     (void)s;
     int x = frame_puts(f, r.x + SHEET_INDENT, y, r.x + r.w, words[node->end], STYLE_WARN);
     if (l->n_out > 0)
-        view_printf(f, x, y, r.x + r.w, STYLE_FAINT, " after %zu tokens   %s", l->n_out,
+        x = view_printf(f, x, y, r.x + r.w, STYLE_FAINT, " after %zu tokens", l->n_out);
+    if (l->n_out > 0 && l->decode_s > 0) /* a crash leaves no times */
+        view_printf(f, x, y, r.x + r.w, STYLE_FAINT, "   %s",
                     say_time(time, l->prefill_s + l->decode_s));
 }
 

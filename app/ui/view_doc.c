@@ -1,20 +1,31 @@
 /* view_doc.c - the document pane: text with line numbers, citations, map of the context. See
  * view.h. */
+#include "app/ui/layout.h"
 #include "app/ui/view.h"
 
 #include "app/core/chunk.h"
+#include "app/core/doc_rows.h"
 #include "app/core/say.h"
 #include "app/core/text.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { NUMBER_CELLS = 8, MAX_CITES = 6, MAP_ROWS = 3 };
-
 static bool is_cited(struct app_state *s, size_t from, size_t to) {
     struct cite c;
     return state_cite(s, s->docs.cite, &c, NULL) && c.verdict != CITE_MISSING &&
            c.doc == s->docs.doc && c.from < to && c.to > from;
+}
+
+/* Marks what of bytes [from, to) stands in a row of n bytes. */
+static void mark_range(struct frame *f, int x, int y, int end, const char *text, size_t row_at,
+                       size_t n, size_t from, size_t to) {
+    from = from > row_at ? from - row_at : 0;
+    to = to > row_at ? to - row_at : 0;
+    if (to > n) to = n;
+    if (from >= to) return;
+    int a = x + (int)text_cells(text, from), w = (int)text_cells(text + from, to - from);
+    if (a < end) frame_style(f, (struct rect){a, y, a + w > end ? end - a : w, 1}, STYLE_SELECT);
 }
 
 /* Marks the part of a row that the chosen citation covers. */
@@ -23,29 +34,18 @@ static void mark_cited(struct app_state *s, struct frame *f, int x, int y, int e
     struct cite c;
     if (!state_cite(s, s->docs.cite, &c, NULL) || c.verdict == CITE_MISSING || c.doc != s->docs.doc)
         return;
-    size_t from = c.from > row_at ? c.from - row_at : 0, to = c.to > row_at ? c.to - row_at : 0;
-    if (to > n) to = n;
-    if (from >= to) return;
-    int a = x + (int)text_cells(text, from), w = (int)text_cells(text + from, to - from);
-    if (a < end) frame_style(f, (struct rect){a, y, a + w > end ? end - a : w, 1}, STYLE_SELECT);
+    mark_range(f, x, y, end, text, row_at, n, c.from, c.to);
 }
 
 /* One line of the document in as many rows as it needs; returns the y behind it. */
 static int draw_line(struct app_state *s, struct frame *f, struct rect r, int y,
                      const struct open_doc *d, size_t i) {
     size_t from = d->line[i], to = i + 1 < d->n_lines ? d->line[i + 1] : d->d.n_bytes;
-    while (to > from && (d->d.text[to - 1] == '\n' || d->d.text[to - 1] == '\r'))
-        to--;
+    size_t sel_from = 0, sel_to = 0;
     struct row_list rows = {0};
-    int end = r.x + r.w, x = r.x + NUMBER_CELLS;
-    enum { LINE_MAX_BYTES = 64 << 10 }; /* a book in one line must not stop the screen */
-    size_t stop = to - from > LINE_MAX_BYTES
-                      ? from + text_floor(d->d.text + from, to - from, LINE_MAX_BYTES)
-                      : to;
-    struct wrap_line line = {.from = from, .to = stop, .how = WRAP_WORDS};
-    if (wrap_rows(d->d.text, &line, (size_t)(r.w > NUMBER_CELLS ? r.w - NUMBER_CELLS : 1), &rows,
-                  NULL))
-        return y + 1;
+    int end = r.x + r.w, x = r.x + DOC_NUMBER_CELLS;
+    if (doc_rows(d, i, r.w, &rows, NULL)) return y + 1;
+    bool selected = doc_selected(s, s->docs.doc, &sel_from, &sel_to);
     bool cited = is_cited(s, from, to > from ? to : from + 1);
     view_printf(f, r.x, y, end, STYLE_FAINT, "%5zu %s ", i + 1, cited ? ">" : " ");
     for (size_t k = 0; k < rows.n && y < r.y + r.h; k++, y++) {
@@ -57,6 +57,7 @@ static int draw_line(struct app_state *s, struct frame *f, struct rect r, int y,
         buf_deinit(&shown);
         view_mark_found(s, f, x, y, end, text, n);
         if (cited) mark_cited(s, f, x, y, end, text, rows.v[k].from, n);
+        if (selected) mark_range(f, x, y, end, text, rows.v[k].from, n, sel_from, sel_to);
     }
     row_list_deinit(&rows);
     return y;
@@ -71,8 +72,8 @@ static int draw_cites(struct app_state *s, struct frame *f, struct rect r, int y
     view_rule(s, f, r.x, y++, r.w);
     frame_puts(f, r.x, y++, r.x + r.w, "Citations in the last answers", STYLE_TITLE);
     size_t first =
-        s->docs.cite < n && s->docs.cite + 1 > MAX_CITES ? s->docs.cite + 1 - MAX_CITES : 0;
-    for (size_t i = first; i < n && i < first + MAX_CITES && state_cite(s, i, &c, &message);
+        s->docs.cite < n && s->docs.cite + 1 > LAYOUT_CITES ? s->docs.cite + 1 - LAYOUT_CITES : 0;
+    for (size_t i = first; i < n && i < first + LAYOUT_CITES && state_cite(s, i, &c, &message);
          i++, y++) {
         char lines[64] = "";
         if (c.verdict != CITE_MISSING) {
@@ -115,7 +116,7 @@ static void draw_map(struct app_state *s, struct frame *f, struct rect r, int y)
     size_t limit = s->model.limit;
     int cells = r.w > 64 ? 50 : r.w - 12;
     struct buf bar = {0};
-    if (limit == 0 || y + MAP_ROWS > r.y + r.h) return;
+    if (limit == 0 || y + LAYOUT_MAP_ROWS > r.y + r.h) return;
     view_printf(f, r.x, y, r.x + r.w, STYLE_TITLE, "Context %s of %zuk", say_short(used, s->n_used),
                 limit / 1024);
     if (context_bar(&s->context, limit, cells > 4 ? (size_t)cells : 4, &bar, NULL) == 0)
@@ -149,14 +150,11 @@ void view_doc(struct app_state *s, struct frame *f) {
     if (s->pane.split >= 0)
         frame_fill(f, (struct rect){s->pane.split, r.y, 1, r.h}, s->is_utf8 ? "\u2502" : "|",
                    STYLE_RULE);
-    bool has_cites = state_cite(s, 0, &(struct cite){0}, NULL);
-    int pieces = s->docs.show_map ? (int)(s->context.n < 12 ? s->context.n : 12) : 0;
-    int below = s->docs.show_map ? MAP_ROWS + 1 + pieces : 0;
-    if (r.h >= 24) below = (has_cites ? 2 + MAX_CITES : 0) + MAP_ROWS + 2 + pieces;
-    if (s->n_docs == 0 || below > r.h) below = r.h;
-    struct rect text = {r.x, r.y, r.w, r.h - below}, rest = {r.x, r.y + r.h - below, r.w, below};
+    struct rect text = s->pane.doc_text;
+    int below = r.h - text.h;
+    struct rect rest = {r.x, r.y + text.h, r.w, below};
     if (s->n_docs > 0 && s->docs.doc < s->n_docs) draw_text(s, f, text, &s->doc[s->docs.doc]);
     if (below == 0) return;
-    int y = r.h >= 24 ? draw_cites(s, f, rest, rest.y) : rest.y;
-    draw_map(s, f, rest, y + 1 <= rest.y + rest.h - MAP_ROWS ? y + 1 : y);
+    int y = r.h >= LAYOUT_CITES_FROM ? draw_cites(s, f, rest, rest.y) : rest.y;
+    draw_map(s, f, rest, y + 1 <= rest.y + rest.h - LAYOUT_MAP_ROWS ? y + 1 : y);
 }

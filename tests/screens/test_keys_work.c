@@ -137,11 +137,45 @@ static void test_keys__drag_copies_words(void **state) {
     stage_close(&st);
 }
 
+/* The document pane the same: over a wrapped row, and upwards; nothing of the line numbers. */
+static void test_keys__drag_copies_from_the_document(void **state) {
+    struct stage st;
+    (void)state;
+    stage_open(&st, 120, 40);
+    stage_harbour_doc(&st);
+    stage_harbour_chat(&st);
+    stage_draw(&st);
+    struct rect r = st.s.pane.doc_text;
+    int y = r.y + 2, x = r.x + 8;
+    st.s.docs.top = 397; /* "398 The clerk reports no answer from the Skerry after seven." */
+    stage_draw(&st);
+    stage_event(&st, (struct event){.kind = EV_MOUSE, .mouse = 1, .x = x + 6, .y = y});
+    stage_event(&st, (struct event){.kind = EV_MOUSE, .mouse = 2, .x = x + 2, .y = y + 1});
+    assert_int_equal(st.s.focus, FOCUS_DOC);
+    assert_true(st.s.docs.drag.is_on);
+    stage_event(&st, (struct event){.kind = EV_MOUSE, .mouse = 3, .x = x + 2, .y = y + 1});
+    const struct effect *fx = stage_effect(&st, FX_COPY);
+    assert_non_null(fx);
+    assert_int_equal(fx->n, strlen("clerk reports no answer from the Skerry after"));
+    assert_memory_equal(fx->text, "clerk reports no answer from the Skerry after", fx->n);
+    stage_keys(&st, "Down");
+    assert_false(st.s.docs.drag.is_on);
+    effect_list_clear(&st.fx);
+    stage_event(&st, (struct event){.kind = EV_MOUSE, .mouse = 1, .x = x, .y = y}); /* a click */
+    stage_event(&st, (struct event){.kind = EV_MOUSE, .mouse = 3, .x = x, .y = y});
+    assert_null(stage_effect(&st, FX_COPY));
+    int below = r.y + r.h + 1; /* the citations are no text */
+    stage_event(&st, (struct event){.kind = EV_MOUSE, .mouse = 1, .x = x, .y = below});
+    assert_false(st.s.docs.drag.is_held);
+    stage_close(&st);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_keys__each_row_does_something),
         cmocka_unit_test(test_keys__mouse),
         cmocka_unit_test(test_keys__drag_copies_words),
+        cmocka_unit_test(test_keys__drag_copies_from_the_document),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

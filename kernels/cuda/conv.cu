@@ -11,18 +11,14 @@
  *          only
  * refuses  more than 8 taps
  * measured docs/PERF.md */
-#include "kernels/cuda/cuda_dev.cuh"
 #include "kernels/cuda/gdn.cuh"
 
 enum { CONV_THREADS = 128 };
 
-struct conv_args {
-    const uint16_t *q, *k, *v, *conv;
-    const float *a, *b, *taps, *a_log, *dt_bias;
-    struct gdn_ready out;
+struct conv_args : gdn_args {
+    struct gdn_ready to;
     int64_t from; /* first token of the span within the call */
-    int32_t n, Hk, Hv, Dk, Dv, W;
-    float l2_eps, beta_max, q_scale;
+    int32_t n;
 };
 
 /* Which head a block has: its channels in the raw tensor and where the result goes. */
@@ -36,13 +32,13 @@ struct conv_head {
 
 DEV conv_head find_head(const conv_args &a, int h) {
     int Kd = a.Hk * a.Dk, Vd = a.Hv * a.Dv;
-    if (h < a.Hk) return {a.q + h * a.Dk, a.out.q + h * a.Dk, a.Dk, Kd, h * a.Dk, true, a.q_scale};
+    if (h < a.Hk) return {a.q + h * a.Dk, a.to.q + h * a.Dk, a.Dk, Kd, h * a.Dk, true, a.q_scale};
     if (h < 2 * a.Hk) {
         int i = (h - a.Hk) * a.Dk;
-        return {a.k + i, a.out.k + i, a.Dk, Kd, Kd + i, true, 1.0f};
+        return {a.k + i, a.to.k + i, a.Dk, Kd, Kd + i, true, 1.0f};
     }
     int i = (h - 2 * a.Hk) * a.Dv;
-    return {a.v + i, a.out.v + i, a.Dv, Vd, 2 * Kd + i, false, 1.0f};
+    return {a.v + i, a.to.v + i, a.Dv, Vd, 2 * Kd + i, false, 1.0f};
 }
 
 static __global__ void __launch_bounds__(CONV_THREADS, 4)
@@ -94,54 +90,32 @@ static __global__ void __launch_bounds__(CONV_THREADS, 4)
         for (int i = threadIdx.x; i < n * a.Hv; i += CONV_THREADS) {
             int head = i % a.Hv;
             int64_t at = (a.from + t0) * a.Hv + i, to = (int64_t)t0 * a.Hv + i;
-            a.out.decay[to] = gdn_decay(a.a[at], a.a_log[head], a.dt_bias[head]);
-            a.out.beta[to] = gdn_beta(a.b[at], a.beta_max);
+            a.to.decay[to] = gdn_decay(a.a[at], a.a_log[head], a.dt_bias[head]);
+            a.to.beta[to] = gdn_beta(a.b[at], a.beta_max);
         }
 }
 
 /* The last W-1 raw projections of T >= W-1 or fewer tokens, oldest first; a thread a channel. */
-static __global__ void conv_shift_k(const __grid_constant__ conv_args a, uint16_t *conv) {
+static __global__ void conv_shift_k(const __grid_constant__ gdn_args a) {
     int Kd = a.Hk * a.Dk, Vd = a.Hv * a.Dv, channels = 2 * Kd + Vd;
     int c = (int)(blockIdx.x * blockDim.x + threadIdx.x);
     if (c >= channels) return;
     const uint16_t *raw = c < Kd ? a.q + c : c < 2 * Kd ? a.k + (c - Kd) : a.v + (c - 2 * Kd);
     int64_t ld = c < 2 * Kd ? Kd : Vd;
     for (int r = 0; r < a.W - 1; r++) {
-        int t = a.n - (a.W - 1) + r;
-        conv[(int64_t)r * channels + c] =
-            t < 0 ? conv[(int64_t)(a.W - 1 + t) * channels + c] : raw[t * ld];
+        int t = a.n_tok - (a.W - 1) + r;
+        a.conv[(int64_t)r * channels + c] =
+            t < 0 ? a.conv[(int64_t)(a.W - 1 + t) * channels + c] : raw[t * ld];
     }
-}
-
-static conv_args make_args(const struct kn_gdn *g) {
-    conv_args a = {};
-    a.q = (const uint16_t *)g->q.data;
-    a.k = (const uint16_t *)g->k.data;
-    a.v = (const uint16_t *)g->v.data;
-    a.conv = (const uint16_t *)g->conv.data;
-    a.a = (const float *)g->a.data;
-    a.b = (const float *)g->b.data;
-    a.taps = (const float *)g->taps.data;
-    a.a_log = (const float *)g->a_log.data;
-    a.dt_bias = (const float *)g->dt_bias.data;
-    a.n = (int32_t)g->q.rows;
-    a.Hk = g->n_k_heads;
-    a.Hv = g->n_v_heads;
-    a.Dk = (int32_t)(g->q.cols / a.Hk);
-    a.Dv = (int32_t)(g->v.cols / a.Hv);
-    a.W = (int32_t)g->taps.cols;
-    a.l2_eps = g->l2_eps;
-    a.beta_max = g->beta_max;
-    a.q_scale = rsqrtf((float)a.Dk);
-    return a;
 }
 
 int conv_run(kn_dev *dev, const struct kn_gdn *g, int64_t from, int64_t n, struct gdn_ready out,
              ox_err *err) {
-    conv_args a = make_args(g);
+    conv_args a = {};
+    (gdn_args &)a = gdn_args_of(g);
     a.from = from;
     a.n = (int32_t)n;
-    a.out = out;
+    a.to = out;
     int wide = a.Dk > a.Dv ? a.Dk : a.Dv;
     struct cu_grid grid = {
         dim3((unsigned)((n + CONV_TOKENS - 1) / CONV_TOKENS), (unsigned)(2 * a.Hk + a.Hv)),
@@ -150,8 +124,8 @@ int conv_run(kn_dev *dev, const struct kn_gdn *g, int64_t from, int64_t n, struc
 }
 
 int conv_shift(kn_dev *dev, const struct kn_gdn *g, ox_err *err) {
-    conv_args a = make_args(g);
+    const gdn_args a = gdn_args_of(g);
     if (a.W < 2) return 0;
     struct cu_grid grid = {dim3((unsigned)((g->taps.rows + 255) / 256)), 256, 0, false};
-    return cu_launch(dev, "conv_shift_k", conv_shift_k, grid, err, a, (uint16_t *)g->conv.data);
+    return cu_launch(dev, "conv_shift_k", conv_shift_k, grid, err, a);
 }

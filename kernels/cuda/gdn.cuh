@@ -1,12 +1,46 @@
 /* gdn.cuh - one token of the gated delta rule for one row of the transposed state, shared by
- * decode and prefill so that both give the same bits. arXiv 2412.06464; docs/MODEL.md 3.2 step
- * 6.
- * A row S[dv][0..Dk) lies in 8 lanes, lane i with the float4 at columns 32 j + 4 i, j < NV. */
+ * decode and prefill so that both give the same bits; and what all its kernels are told. arXiv
+ * 2412.06464; docs/MODEL.md 3.2 step 6. A row S[dv][0..Dk) lies in 8 lanes, lane i with the float4
+ * at columns 32 j + 4 i, j < NV. */
 #ifndef CUDA_GDN_CUH
 #define CUDA_GDN_CUH
 
-#include "kernels/cuda/common.cuh"
-#include "kernels/cuda/tiles.h"
+#include "kernels/cuda/cuda_dev.cuh"
+
+/* What every kernel of the delta rule is told: the call's tensors, in shapes of struct kn_gdn. */
+struct gdn_args {
+    const uint16_t *q, *k, *v; /* raw projections */
+    const float *a, *b, *taps, *a_log, *dt_bias;
+    uint16_t *conv, *out;
+    float *state;
+    int32_t n_tok, Hk, Hv, Dk, Dv, W;
+    float l2_eps, beta_max, q_scale;
+};
+
+static inline gdn_args gdn_args_of(const struct kn_gdn *g) {
+    gdn_args a = {};
+    a.q = (const uint16_t *)g->q.data;
+    a.k = (const uint16_t *)g->k.data;
+    a.v = (const uint16_t *)g->v.data;
+    a.a = (const float *)g->a.data;
+    a.b = (const float *)g->b.data;
+    a.taps = (const float *)g->taps.data;
+    a.a_log = (const float *)g->a_log.data;
+    a.dt_bias = (const float *)g->dt_bias.data;
+    a.conv = (uint16_t *)g->conv.data;
+    a.out = (uint16_t *)g->out.data;
+    a.state = (float *)g->state.data;
+    a.n_tok = (int32_t)g->q.rows;
+    a.Hk = g->n_k_heads;
+    a.Hv = g->n_v_heads;
+    a.Dk = (int32_t)(g->q.cols / a.Hk);
+    a.Dv = (int32_t)(g->v.cols / a.Hv);
+    a.W = (int32_t)g->taps.cols;
+    a.l2_eps = g->l2_eps;
+    a.beta_max = g->beta_max;
+    a.q_scale = rsqrtf((float)a.Dk);
+    return a;
+}
 
 template <int NV> struct gdn_row { float4 v[NV]; };
 

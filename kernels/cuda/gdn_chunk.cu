@@ -17,7 +17,6 @@
  *          off the grid runs the short piece first, so cuts at multiples of 64 change no bit
  * refuses  other shapes than Dk 64, 96, 128, Dv in 64s and 4 taps: gdn_scan.cu takes them
  * measured docs/PERF.md */
-#include "kernels/cuda/cuda_dev.cuh"
 #include "kernels/cuda/gdn.cuh"
 
 enum {
@@ -31,18 +30,12 @@ enum {
     TAPS = 4
 };
 
-struct chunk_args {
-    const uint16_t *q, *k, *v, *conv;
-    const float *a, *b, *taps, *a_log, *dt_bias;
-    float *state;
-    uint16_t *out;
+struct chunk_args : gdn_args {
     /* scratch of a span, [chunk][head]: K, Q [C][Dk], V [C][Dv], T', P [C][C], e^G and e^(GC-G) */
     __half *K, *Q, *V, *T, *P;
     float *E;
-    int32_t n_tok, first; /* of the call; of its first chunk */
-    int32_t from, n;      /* chunks of the span */
-    int32_t Hk, Hv, Dv;
-    float l2_eps, beta_max, q_scale;
+    int32_t first;   /* tokens of the call's first chunk */
+    int32_t from, n; /* chunks of the span */
 };
 
 DEV int chunk_start(const chunk_args &a, int c) {
@@ -503,25 +496,8 @@ int gdn_prefill_run(kn_dev *dev, const struct kn_gdn *g, ox_err *err) {
         sizeof(scan_smem<128>) > dev->smem_max) /* cards with less than 147 KB a block */
         return gdn_scan_run(dev, g, err);
     chunk_args a = {};
-    a.q = (const uint16_t *)g->q.data;
-    a.k = (const uint16_t *)g->k.data;
-    a.v = (const uint16_t *)g->v.data;
-    a.conv = (const uint16_t *)g->conv.data;
-    a.a = (const float *)g->a.data;
-    a.b = (const float *)g->b.data;
-    a.taps = (const float *)g->taps.data;
-    a.a_log = (const float *)g->a_log.data;
-    a.dt_bias = (const float *)g->dt_bias.data;
-    a.state = (float *)g->state.data;
-    a.out = (uint16_t *)g->out.data;
-    a.n_tok = (int32_t)T;
+    (gdn_args &)a = gdn_args_of(g);
     a.first = C - (int32_t)(dev->now.n_cached % C);
-    a.Hk = g->n_k_heads;
-    a.Hv = g->n_v_heads;
-    a.Dv = (int32_t)Dv;
-    a.l2_eps = g->l2_eps;
-    a.beta_max = g->beta_max;
-    a.q_scale = rsqrtf((float)Dk);
     const int32_t n = T <= a.first ? 1 : 1 + (int32_t)((T - a.first + C - 1) / C);
     const int32_t span = n < GC_SPAN ? n : GC_SPAN;
     char *work;

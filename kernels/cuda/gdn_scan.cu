@@ -14,7 +14,6 @@
  *          changing a bit
  * refuses  Dk over 128
  * measured docs/PERF.md */
-#include "kernels/cuda/cuda_dev.cuh"
 #include "kernels/cuda/gdn.cuh"
 
 struct scan_args {

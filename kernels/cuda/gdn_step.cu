@@ -40,26 +40,7 @@ template <int TAPS> static void (*pick_step(int Dk))(const step_args) {
 
 step_args gdn_step_args_of(kn_dev *dev, const struct kn_gdn *g) {
     step_args a = {};
-    a.q = (const uint16_t *)g->q.data;
-    a.k = (const uint16_t *)g->k.data;
-    a.v = (const uint16_t *)g->v.data;
-    a.a = (const float *)g->a.data;
-    a.b = (const float *)g->b.data;
-    a.taps = (const float *)g->taps.data;
-    a.a_log = (const float *)g->a_log.data;
-    a.dt_bias = (const float *)g->dt_bias.data;
-    a.conv = (uint16_t *)g->conv.data;
-    a.out = (uint16_t *)g->out.data;
-    a.state = (float *)g->state.data;
-    a.T = (int32_t)g->q.rows;
-    a.Hk = g->n_k_heads;
-    a.Hv = g->n_v_heads;
-    a.Dk = (int32_t)(g->q.cols / a.Hk);
-    a.Dv = (int32_t)(g->v.cols / a.Hv);
-    a.W = (int32_t)g->taps.cols;
-    a.l2_eps = g->l2_eps;
-    a.beta_max = g->beta_max;
-    a.q_scale = rsqrtf((float)a.Dk);
+    (gdn_args &)a = gdn_args_of(g);
     a.step = dev->step;
     a.ticket = dev->tickets + 64;
     return a;

@@ -7,18 +7,11 @@
 #ifndef CUDA_GDN_STEP_CUH
 #define CUDA_GDN_STEP_CUH
 
-#include "kernels/cuda/cuda_dev.cuh"
 #include "kernels/cuda/gdn.cuh"
 
 static_assert((int)GDN_THREADS == (int)GROUP_THREADS, "a group is a block of gdn_step_k");
 
-struct step_args {
-    const uint16_t *q, *k, *v;
-    const float *a, *b, *taps, *a_log, *dt_bias;
-    uint16_t *conv, *out;
-    float *state;
-    int32_t T, Hk, Hv, Dk, Dv, W;
-    float l2_eps, beta_max, q_scale;
+struct step_args : gdn_args {
     const struct step_state *step;
     unsigned *ticket; /* [Hk] */
 };
@@ -127,7 +120,7 @@ template <int NV, int TAPS> struct gdn_step_block {
         gdn_row<NV> S = row;
         own_channels o = own;
         int *is_last = (int *)(smem + 2 * ROW);
-        for (int t = 0; t < a.T; t++) {
+        for (int t = 0; t < a.n_tok; t++) {
             float *x = smem + (t & 1) * ROW;
             float za = a.a[t * a.Hv + h], zb = a.b[t * a.Hv + h];
 #pragma unroll

@@ -4,8 +4,8 @@
  * docs/KERNELS.md section 9 has the rules; docs/PERF.md the history.
  *
  *   kn_bench [-m FOLDER] [-t THREADS] [-l LEVEL] [--f32] [--kv-int8] [--json] [--cpu] [--runs N]
- * [CASE..] CASE: rates  decode:CTX  prefill:TOKENS  fidelity  fidelity:4500 default: rates decode:0
- * decode:4096 prefill:512 prefill:4096 */
+ * [CASE..] CASE: rates  decode:CTX  prefill:TOKENS  block:DEPTH  fidelity  fidelity:4500
+ * default: rates decode:0 decode:4096 prefill:512 prefill:4096 */
 #include "engine/pool.h"
 #include "engine/weights.h"
 #include "kernels/base/ox_mem.h"
@@ -383,6 +383,28 @@ static void case_prefill(struct model *m, const struct options *o, int64_t n) {
     print_ops(m, o, 1.0, (double)n);
 }
 
+/* One block of MAX_T tokens after `depth` others, whose pages repeat those of the first 1,024: long
+ * prompts take longer than a machine stays quiet, so they are summed up from their blocks. */
+static void case_block(struct model *m, const struct options *o, int64_t depth) {
+    enum { READ_PAGES = 4 };
+    double time[64];
+    int runs = o->runs < 64 ? o->runs : 64;
+    depth = depth / KN_PAGE_TOKENS * KN_PAGE_TOKENS;
+    model_reset(m);
+    prefill(m, 0, READ_PAGES * KN_PAGE_TOKENS);
+    for (int64_t p = READ_PAGES; p < depth / KN_PAGE_TOKENS; p++)
+        memcpy(m->page[p], m->page[p % READ_PAGES], m->page_bytes);
+    ops_reset(m);
+    for (int i = 0; i < runs; i++) {
+        memset(m->cost, 0, sizeof m->cost);
+        time[i] = prefill(m, depth, depth + MAX_T);
+        ops_next(m);
+    }
+    qsort(time, (size_t)runs, sizeof *time, ascending);
+    report(o, "block", depth, time[0], time[runs / 2], MAX_T, 0.0);
+    print_ops(m, o, 1.0, MAX_T);
+}
+
 /* Decode of 64 tokens after ctx: minimum and median of a token. */
 static void case_decode(struct model *m, const struct options *o, int64_t ctx) {
     enum { TOKENS = 64 };
@@ -524,6 +546,8 @@ int main(int argc, char **argv) {
             case_decode(&m, &o, size);
         else if (!strncmp(cases[i], "prefill", 7))
             case_prefill(&m, &o, size);
+        else if (!strncmp(cases[i], "block", 5))
+            case_block(&m, &o, size);
         else if (!strcmp(cases[i], "fidelity"))
             case_fidelity(&m, &o, "ids.text");
         else if (!strcmp(cases[i], "fidelity:4500"))

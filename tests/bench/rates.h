@@ -28,15 +28,14 @@ struct read_job {
     uint64_t sink[64];
 };
 
-/* A sum over whole lines, asked for 4 KB ahead: what a product that streams its weights can get. */
+/* A sum over whole lines, left to the processor's prefetcher: what a product that streams its
+ * weights can get. */
 __attribute__((target("avx2"))) static void read_share(void *arg, int i) {
     struct read_job *j = arg;
     size_t n = j->n / (size_t)j->n_tasks;
     const char *p = j->p + n * (size_t)i;
     __m256i a = _mm256_setzero_si256(), b = a, c = a, d = a;
     for (size_t at = 0; at + 128 <= n; at += 128) {
-        _mm_prefetch(p + at + 4096, _MM_HINT_T0);
-        _mm_prefetch(p + at + 4096 + 64, _MM_HINT_T0);
         a = _mm256_xor_si256(a, _mm256_loadu_si256((const __m256i *)(p + at)));
         b = _mm256_xor_si256(b, _mm256_loadu_si256((const __m256i *)(p + at + 32)));
         c = _mm256_xor_si256(c, _mm256_loadu_si256((const __m256i *)(p + at + 64)));

@@ -53,6 +53,7 @@ struct fx_tree {           /* a long conversation that is being read, newest mes
     int64_t next;     /* message to read now; 0: the path is at its root */
     int64_t *leaf;    /* of the branches that are left */
     size_t n_leaves, cap_leaves;
+    int64_t leaf_shown; /* when it is complete; 0: the one that is */
     bool is_going;
 };
 
@@ -101,6 +102,7 @@ struct effects {
     } price;
     struct effect waiting; /* FX_ASK before the model was loaded */
     bool is_locked;        /* the session is ours to write */
+    double followed_at;    /* else: when it was last looked at */
     uint64_t load_job;
     const char *model_before; /* while another one is loaded; borrowed */
     bool is_changing;
@@ -152,6 +154,9 @@ int effects_tree(struct effects *fx, int64_t chat, int64_t leaf, struct chat *ou
 bool effects_tree_idle(struct effects *fx); /* a slice; true: something was done */
 void effects_tree_finish(struct effects *fx);
 void effects_tree_drop(struct effects *fx);
+/* A session that another process has is followed while it is shown. at: when it is due; 0: never */
+double effects_follow_at(const struct effects *fx);
+void effects_follow_tend(struct effects *fx);
 void effects_documents(struct effects *fx); /* of the conversation on screen */
 void effects_stop(struct effects *fx);
 void effects_ask(struct effects *fx, const struct effect *e);

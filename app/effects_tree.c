@@ -107,7 +107,7 @@ int effects_tree(struct effects *fx, int64_t chat, int64_t leaf, struct chat *ou
 }
 
 static void tell_tree(struct effects *fx) {
-    struct event ev = {.kind = EV_TREE};
+    struct event ev = {.kind = EV_TREE, .id = fx->tree.leaf_shown};
     ox_err e = {0};
     int rc = take_made(&fx->tree, &ev.chat.tree, &e);
     effects_tree_drop(fx);
@@ -130,6 +130,38 @@ bool effects_tree_idle(struct effects *fx) {
         tell_tree(fx);
     }
     return true;
+}
+
+/* ---- a session that another process writes ---- */
+
+static const double FOLLOW_S = 0.25;
+
+static bool follows(const struct effects *fx) {
+    return fx->st && fx->s->chat_id && !fx->is_locked && fx->s->screen == SCREEN_CHAT &&
+           !fx->tree.is_going;
+}
+
+double effects_follow_at(const struct effects *fx) {
+    return follows(fx) ? fx->followed_at + FOLLOW_S : 0;
+}
+
+/* What it saved since, at its own branch: parts of an answer come twice a second. */
+void effects_follow_tend(struct effects *fx) {
+    double now = effects_clock();
+    struct store_chat row = {0};
+    struct event ev = {.kind = EV_TREE};
+    if (!follows(fx) || now < fx->followed_at + FOLLOW_S) return;
+    fx->followed_at = now;
+    if (!store_has_changed(fx->st) || store_chat_get(fx->st, fx->s->chat_id, &row, NULL)) return;
+    if (effects_tree(fx, row.id, row.leaf, &ev.chat.tree, NULL)) return;
+    if (fx->tree.is_going) { /* a long one: told when all of it is there */
+        chat_deinit(&ev.chat.tree);
+        fx->tree.leaf_shown = row.leaf;
+        return;
+    }
+    ev.id = row.leaf;
+    effects_event(fx, &ev);
+    effects_documents(fx);
 }
 
 void effects_tree_finish(struct effects *fx) {

@@ -150,6 +150,8 @@ static double next_wait(const struct loop *l, double keys_since) {
     if (title_at > 0) wait = sooner(wait, title_at - now);
     double ahead_at = effects_ahead_at(&l->fx);
     if (ahead_at > 0) wait = sooner(wait, ahead_at - now);
+    double follow_at = effects_follow_at(&l->fx);
+    if (follow_at > 0) wait = sooner(wait, follow_at - now);
     return wait >= LONG_S ? -1 : wait < 0 ? 0 : wait;
 }
 
@@ -300,6 +302,7 @@ static void turn(struct loop *l, double *keys_since) {
     effects_tend(&l->fx);
     effects_title_tend(&l->fx);
     effects_ahead_tend(&l->fx);
+    effects_follow_tend(&l->fx);
     draw_if_due(l);
 }
 

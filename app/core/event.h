@@ -24,8 +24,9 @@ enum event_kind {
     EV_SESSIONS, /* rows, n: borrowed; the list from its start, or (flag) more of it */
     EV_HITS,     /* hits, n: borrowed; text: the words they were looked for with */
     EV_PREVIEW,  /* id, text: last answer of a session */
-    EV_TREE,     /* chat.tree: all of the conversation whose newest part is shown; handed over */
-    EV_GOTO,     /* id: message, number: byte in its text; or id2: document, number: byte. Shown */
+    EV_TREE,  /* chat.tree: all of the conversation whose newest part is shown; handed over. id: the
+               * leaf that is shown from now on; 0: the same */
+    EV_GOTO,  /* id: message, number: byte in its text; or id2: document, number: byte. Shown */
     EV_CHAT,  /* chat: another conversation is shown (flag: behind the list); tree is handed over */
     EV_DRAFT, /* text, n, id: cursor; the saved draft of what is shown */
     EV_HISTORY,  /* text: one earlier line, oldest first */

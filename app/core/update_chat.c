@@ -575,7 +575,7 @@ static int take_tree(struct update *u) {
     int rc = 0;
     for (size_t i = 0; i < part.n && !rc; i++)
         if (!chat_find(&full, part.node[i].id)) rc = chat_add(&full, &part.node[i], u->err);
-    full.leaf = leaf;
+    full.leaf = u->ev->id && chat_find(&full, u->ev->id) ? u->ev->id : leaf;
     s->chat = full;
     size_t top = s->top.i, chosen = s->chosen;
     if (!rc) rc = update_path(u); /* the sheet lets go of the nodes of before */

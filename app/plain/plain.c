@@ -313,8 +313,11 @@ void plain_transcript(struct plain *p) {
     ox_free(path);
     const struct talk *t = &p->talk;
     if (t->held[0])
-        plain_note(p, "%s; it can be read here; to go on in a copy: oxbow fork %.4s, or /fork",
-                   t->held, t->uid);
+        plain_note(
+            p,
+            "%s; here it stands as it was a moment ago: /resume %.4s reads it again (lines that "
+            "were printed are not changed); to go on in a copy: oxbow fork %.4s, or /fork",
+            t->held, t->uid, t->uid);
 }
 
 static void greet(const struct plain *p) {

@@ -1,0 +1,19 @@
+# A session that another oxbow writes: the full screen follows it, question and answer, while it comes.
+. "$OXBOW_TEST_DIR/term/tui.sh"
+script 'answer one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen twenty\ntoken_us 30000\n'
+start 80 24 -m "$DIR/script"
+wait_for 'scripted'
+type_ 'the first'; keys Enter
+wait_for 'twenty'
+# the same session in a second one, beside it
+tmux_ new-window -d -n other "sh -c '$PROGRAM -m $DIR/script -c; sleep 1000'"
+other() { tmux_ capture-pane -p -t :other; }
+n=0; until other | grep -q 'in use'; do n=$((n + 1)); [ $n -gt 100 ] && { other; fail 'the other says who has it'; }; sleep 0.05; done
+tmux_ send-keys -t :other -l 'a draft of mine'
+type_ 'the second'; keys Enter
+n=0; until other | grep -q 'the second'; do n=$((n + 1)); [ $n -gt 60 ] && { other; fail 'the question is followed'; }; sleep 0.05; done
+n=0; until [ "$(other | grep -c 'two three')" = 2 ]; do n=$((n + 1)); [ $n -gt 60 ] && { other; fail 'the answer is followed'; }; sleep 0.05; done
+other | grep -q 'twenty' && [ "$(other | grep -c twenty)" = 2 ] && fail 'only when it was complete'
+n=0; until [ "$(other | grep -c 'twenty')" = 2 ]; do n=$((n + 1)); [ $n -gt 100 ] && { other; fail 'to its end'; }; sleep 0.05; done
+other | grep -q 'a draft of mine' || { other; fail 'what is typed there stays'; }
+echo ok

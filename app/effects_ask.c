@@ -454,6 +454,7 @@ static void take_loaded(struct effects *fx) {
                                  .is_small = summary_is_small(i)}};
     snprintf(ev.model.name, sizeof ev.model.name, "%s", i->name);
     snprintf(ev.model.backend, sizeof ev.model.backend, "%s", i->backend);
+    if (i->is_remote) snprintf(ev.model.place, sizeof ev.model.place, "%s", i->device);
     const struct store_model m = saved_turn_model(fx->conf, i);
     ox_err e = {0};
     if (fx->st && store_model_use(fx->st, &m, &e)) effects_not_saved(fx, &e);

@@ -79,7 +79,8 @@ struct model_facts {
     char name[64], backend[32];
     uint32_t limit, trained;
     bool thinks, is_small; /* is_small: reads long texts better in parts (core/summary.h) */
-    bool is_remote;        /* on a server: no saved states, counts are estimates */
+    bool is_remote;        /* on a server: no saved states, counts are estimates, */
+    char place[128];       /* and everything goes to this address */
 };
 
 struct event {

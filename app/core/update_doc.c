@@ -222,9 +222,9 @@ static void say_counted(struct app_state *s, const struct open_doc *d) {
         state_notice(s, false, "%s: %s%s tokens do not fit (%uk); /summarize takes parts",
                      d->d.name, about, count, s->model.limit / 1024);
     else if (s->model.is_remote)
-        state_notice(s, false, "%s: %s will be sent, about %s tokens, fits (%uk)", d->d.name,
+        state_notice(s, false, "%s: %s, about %s tokens, goes to %s", d->d.name,
                      say_bytes(bytes, (d->d.to ? d->d.to : d->d.n_bytes) - d->d.from), count,
-                     s->model.limit / 1024);
+                     s->model.place);
     else
         state_notice(s, false, "%s: %s tokens, fits (%uk)", d->d.name, count,
                      s->model.limit / 1024);

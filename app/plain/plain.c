@@ -190,7 +190,9 @@ static int run_turn(struct plain *p, const char *question, size_t n, enum turn h
     int end = output_end_line(&p->out, rc ? NULL : err);
     p->is_done = p->is_done || is_told_to_leave(t);
     if (rc) return rc;
-    if (t->end == CHAT_STOPPED) plain_note(p, "stopped after %zu tokens", t->ledger.n_out);
+    if (t->end == CHAT_STOPPED)
+        plain_note(p, "stopped after %s%zu tokens",
+                   t->ledger.ran == CHAT_RAN_REMOTE_ABOUT ? "about " : "", t->ledger.n_out);
     if (t->end == CHAT_LENGTH) plain_note(p, "stopped at the length limit");
     if (t->end == CHAT_DONE && !t->answer.n)
         plain_note(p, "the model gave an empty answer; /regen tries again");

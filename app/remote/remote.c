@@ -59,10 +59,11 @@ static struct ox_key hash_of(const char *a, const char *b) {
 static void fill_info(struct remote *r) {
     const struct remote_server *s = &r->server;
     snprintf(r->name, sizeof r->name, "remote:%s", s->name);
-    snprintf(r->note, sizeof r->note,
-             "remote, no saved states: questions, documents and earlier turns go to %.200s, model "
-             "%.80s%s%s",
-             s->url, s->model, s->note ? "\n" : "", s->note ? s->note : "");
+    snprintf(
+        r->note, sizeof r->note,
+        "all goes to %.200s, model %.80s: questions, documents, earlier turns; remote, no saved "
+        "states%s%s",
+        s->url, s->model, s->note ? "\n" : "", s->note ? s->note : "");
     r->info = (struct ox_info){
         .name = r->name,
         .backend = "remote",

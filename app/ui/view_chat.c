@@ -88,7 +88,8 @@ static void draw_note(struct app_state *s, struct frame *f, struct rect r, int y
     (void)s;
     int x = frame_puts(f, r.x + SHEET_INDENT, y, r.x + r.w, words[node->end], STYLE_WARN);
     if (l->n_out > 0)
-        x = view_printf(f, x, y, r.x + r.w, STYLE_FAINT, " after %zu tokens", l->n_out);
+        x = view_printf(f, x, y, r.x + r.w, STYLE_FAINT, " after %s%zu tokens",
+                        l->ran == CHAT_RAN_REMOTE_ABOUT ? "about " : "", l->n_out);
     if (l->n_out > 0 && l->decode_s > 0) /* a crash leaves no times */
         view_printf(f, x, y, r.x + r.w, STYLE_FAINT, "   %s",
                     say_time(time, l->prefill_s + l->decode_s));
@@ -134,10 +135,14 @@ static void draw_welcome(struct app_state *s, struct frame *f) {
     for (int i = 0; i < n && i + 1 < r.h; i++)
         frame_puts(f, r.x + 3, r.y + 1 + i, r.x + r.w, lines[i], STYLE_FAINT);
     struct row_list rows = {0}; /* as narrow as the document pane leaves it */
-    static const char kept[] =
-        "Everything is kept in oxbow.db on this machine; --no-save keeps nothing.";
-    struct wrap_line line = {.to = sizeof kept - 1, .how = WRAP_WORDS};
-    if (s->keeps && wrap_rows(kept, &line, (size_t)(r.w > 5 ? r.w - 4 : 1), &rows, NULL) == 0 &&
+    char kept[320];
+    snprintf(kept, sizeof kept, "%s%s%s%s",
+             s->keeps ? "Everything is kept in oxbow.db on this machine; --no-save keeps nothing."
+                      : "",
+             s->model.is_remote ? " Questions, documents and earlier turns are sent to " : "",
+             s->model.place, s->model.is_remote ? "." : "");
+    struct wrap_line line = {.to = strlen(kept), .how = WRAP_WORDS};
+    if (kept[0] && wrap_rows(kept, &line, (size_t)(r.w > 5 ? r.w - 4 : 1), &rows, NULL) == 0 &&
         n + 2 + (int)rows.n < r.h)
         for (size_t i = 0; i < rows.n; i++)
             frame_text(f, r.x + 3, r.y + n + 2 + (int)i, r.x + r.w, kept + rows.v[i].from,

@@ -117,7 +117,7 @@ static void event_words(const struct app_state *s, char *out, size_t n) {
     else if (!s->is_loaded && s->loading[0])
         snprintf(out, n, "loading %s", s->loading);
     else if (s->job.busy == BUSY_WAITING)
-        snprintf(out, n, "waiting for the model");
+        snprintf(out, n, "waiting for %s", s->model.is_remote ? s->model.place : "the model");
     else if (s->job.busy == BUSY_READING)
         snprintf(out, n, "reading");
     else

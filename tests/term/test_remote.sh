@@ -18,7 +18,7 @@ tls=
 trap 'kill $server $tls 2>/dev/null; rm -rf "$tmp"' EXIT
 mode() { echo "$1" >srv/mode; }
 mode normal
-wait_port() { n=0; while [ ! -s "$1/port" ] && [ $n -lt 200 ]; do n=$((n + 1)); sleep 0.05; done; }
+wait_port() { n=0; while [ ! -s "$1/port" ] && [ $n -lt 1200 ]; do n=$((n + 1)); sleep 0.05; done; }
 wait_port srv
 port=$(cat srv/port)
 url=http://127.0.0.1:$port/v1
@@ -33,7 +33,7 @@ if [ "$rc" = 3 ] && grep -q 'without libcurl' "$tmp/err"; then
     [ $n_failed = 0 ]; exit
 fi
 is_rc 0 "an answer"; out_is 'Remote says “hello there” 😀\n' "an answer"
-err_has "-- remote, no saved states" "first use"; err_has "go to $url, model big" "first use says where it goes"
+err_has "remote, no saved states" "first use"; err_has "-- all goes to $url, model big" "first use says where it goes"
 [ "$(head -n 1 srv/request-1)" = /v1/chat/completions ] || fail "path of the request"
 grep -qi '^authorization' srv/request-1 && fail "no key is named, so none is sent"
 python3 - srv/body-1 <<'P' || fail "the request"
@@ -185,7 +185,7 @@ printf '/file doc.txt\nfirst\n/stats\n/states\n/tokens four\nsecond\n/continue\n
 run "$real" chat --plain -m remote:office <in
 is_rc 0 "chat --plain"
 out_has 'Remote says “first” 😀' "chat --plain"; out_has 'Remote says “second” 😀' "chat --plain"
-err_has "go to $url, model big" "chat: where it goes"; err_has "about 8 tokens, fits" "chat: the size first"
+err_has "all goes to $url, model big" "chat: where it goes"; err_has "about 8 tokens, fits" "chat: the size first"
 err_has "its text, 29 B, is sent to $url then" "chat: the size first"
 err_has "1,234 read, remote, no saved states" "chat: the meter"; err_has "remote, no saved states; of models" "/states"
 err_has "about 1 tokens" "/tokens"; err_has "remote, no saved states: about" "/regen tells its price"

@@ -404,6 +404,11 @@ void effects_ask(struct effects *fx, const struct effect *e) {
         return;
     }
     if (e->text) a->how.seed = strtoull(e->text, NULL, 10);
+    if (fx->s->seeds.n > 0) { /* another one for each, also where one is set for all */
+        size_t n_answers = 0;
+        chat_sibling(&fx->s->chat, a->id, 0, NULL, &n_answers);
+        a->how.seed += n_answers - 1;
+    }
     struct work job = {.kind = WORK_PLAN, .id = ++fx->next_job, .reply = reply_of(fx)};
     a->plan_job = job.id;
     int rc = effects_prompt(fx, e->id, &job.prompt, &failed);
@@ -551,12 +556,15 @@ static void save_cites(struct effects *fx, int64_t answer) {
     struct cited_source *src = ox_alloc(s->n_docs, sizeof *src, "documents", NULL);
     for (size_t i = 0; src && i < s->n_docs; i++)
         src[i] = (struct cited_source){{s->doc[i].d.index, s->doc[i].d.text, 1}, s->doc[i].d.id, 0};
+    bool is_shown = false;
     for (size_t m = 0; src && fx->st && m < s->sheet.n; m++) {
         const struct chat_node *node = s->sheet.path[m];
+        is_shown = is_shown || node->id == answer;
         const struct sheet_item *item = node->id == answer ? sheet_get(&s->sheet, m) : NULL;
         if (item && item->cites.n)
             store_cites_found(fx->st, answer, node->text, item->cites.v, item->cites.n, src, NULL);
     }
+    if (fx->st && !is_shown) store_cites_check(fx->st, answer, NULL); /* the next seed has begun */
     ox_free(src);
 }
 

@@ -359,6 +359,15 @@ int64_t chat_leaf_below(const struct chat *c, int64_t id) {
     return leaf;
 }
 
+double chat_writing_s(const struct chat *c, int64_t question) {
+    double sum = 0;
+    size_t n = 0;
+    for (size_t i = 0; i < c->n; i++)
+        if (c->node[i].parent == question && c->node[i].ledger.n_out > 0)
+            sum += c->node[i].ledger.decode_s, n++;
+    return n ? sum / (double)n : 0;
+}
+
 int64_t chat_turn(const struct chat *c, int64_t leaf, size_t turn) {
     struct chat_node **path = NULL;
     size_t n = 0, seen = 0;

@@ -97,6 +97,8 @@ int64_t chat_sibling(const struct chat *c, int64_t id, int step, size_t *place, 
 /* The youngest leaf below `id` (itself if nothing is below): where switching to a sibling leads. */
 int64_t chat_leaf_below(const struct chat *c, int64_t id);
 bool chat_has_doc(const struct chat *c, int64_t leaf, int64_t doc); /* it stands on the path */
+/* Seconds that writing an answer to this question took on average; 0: not known. */
+double chat_writing_s(const struct chat *c, int64_t question);
 /* The n-th question of a path, counted from 1, as people count turns; 0 if there are fewer. */
 int64_t chat_turn(const struct chat *c, int64_t leaf, size_t turn);
 

@@ -21,6 +21,9 @@ enum command_id {
     CMD_FORK,
     CMD_EDIT,
     CMD_REGEN,
+    CMD_SEEDS,
+    CMD_COMPARE,
+    CMD_ANSWER,
     CMD_UNDO,
     CMD_CONTINUE,
     CMD_FILE,
@@ -45,6 +48,8 @@ enum command_id {
     CMD_THEME,
     CMD_COUNT
 };
+
+enum { COMMAND_SEEDS = 3, COMMAND_SEEDS_MOST = 9 }; /* answers that /seeds makes */
 
 struct command {
     const char *name, *args; /* "fork", "[N]" */

@@ -137,6 +137,61 @@ int diff_words(const char *a, size_t n_a, const char *b, size_t n_b, struct diff
     return 0;
 }
 
+/* Words [i, to) of a side, as they stand in its text. */
+static int put_run(const struct diff_word *word, size_t i, size_t to, const char *s,
+                   const char *marks, struct buf *out, ox_err *err) {
+    if (i == to) return 0;
+    int rc = buf_add(out, marks, 2, err);
+    if (!rc) rc = buf_add(out, s + word[i].from, word[to - 1].to - word[i].from, err);
+    return rc ? rc : buf_add(out, marks + 2, 2, err);
+}
+
+static size_t run_end(const struct diff *d, int side, size_t i) {
+    while (i < d->n[side] && d->word[side][i].twin == SIZE_MAX)
+        i++;
+    return i;
+}
+
+/* White space of a side before its word i (behind the last one at its end). */
+static struct diff_word gap_before(const struct diff *d, int side, size_t i) {
+    size_t from = i > 0 ? d->word[side][i - 1].to : 0;
+    return (struct diff_word){from, i < d->n[side] ? d->word[side][i].from : from, 0};
+}
+
+/* The runs of both before a word they share. Where one is only deleted, the white space on both
+ * sides of it is a's, so that no words run together. */
+static int put_runs(const struct diff *d, const size_t at[2], const size_t end[2], const char *a,
+                    const char *b, struct buf *out, ox_err *err) {
+    bool is_deleted = end[0] > at[0] && end[1] == at[1];
+    struct diff_word gap = gap_before(d, 1, at[1]), behind = gap_before(d, 0, end[0]);
+    bool is_joined = gap.from == gap.to && at[1] > 0; /* in b the words around it touch */
+    const char *s = b;
+    if (is_deleted && gap.from == gap.to) gap = gap_before(d, 0, at[0]), s = a;
+    int rc = buf_add(out, s + gap.from, gap.to - gap.from, err);
+    if (!rc) rc = put_run(d->word[0], at[0], end[0], a, "[--]", out, err);
+    if (!rc) rc = put_run(d->word[1], at[1], end[1], b, "{++}", out, err);
+    if (rc || !is_deleted) return rc;
+    return is_joined ? 0 : buf_add(out, a + behind.from, behind.to - behind.from, err);
+}
+
+int diff_put(const struct diff *d, const char *a, const char *b, struct buf *out, ox_err *err) {
+    size_t at[2] = {0, 0};
+    int rc = 0;
+    while (!rc && (at[0] < d->n[0] || at[1] < d->n[1])) {
+        const size_t end[2] = {run_end(d, 0, at[0]), run_end(d, 1, at[1])};
+        rc = put_runs(d, at, end, a, b, out, err);
+        struct diff_word gap = gap_before(d, 1, end[1]);
+        bool has_gap = end[1] > at[1];
+        at[0] = end[0] + 1;
+        at[1] = end[1] + 1;
+        if (rc || end[1] >= d->n[1]) continue; /* here both have the same word */
+        const struct diff_word *w = &d->word[1][end[1]];
+        if (has_gap) rc = buf_add(out, b + gap.from, gap.to - gap.from, err);
+        if (!rc) rc = buf_add(out, b + w->from, w->to - w->from, err);
+    }
+    return rc;
+}
+
 void diff_deinit(struct diff *d) {
     ox_free(d->word[0]);
     ox_free(d->word[1]);

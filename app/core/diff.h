@@ -9,7 +9,7 @@
 #ifndef CORE_DIFF_H
 #define CORE_DIFF_H
 
-#include "engine/ox.h"
+#include "app/core/buf.h"
 
 #include <stdbool.h>
 
@@ -30,6 +30,9 @@ struct diff { /* {0} is empty; twins of both sides ascend */
 
 /* Compares two texts of well-formed UTF-8; out is overwritten, diff_deinit in every case. */
 int diff_words(const char *a, size_t n_a, const char *b, size_t n_b, struct diff *out, ox_err *err);
+/* Appends both as one text, as wdiff writes them: [-only in a-]{+only in b+}. White space is b's.
+ */
+int diff_put(const struct diff *d, const char *a, const char *b, struct buf *out, ox_err *err);
 void diff_deinit(struct diff *d);
 
 #endif

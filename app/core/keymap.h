@@ -54,7 +54,8 @@ enum place {
     PLACE_LIST = 8,  /* sessions, palette: typing filters */
     PLACE_TREE = 16, /* branch tree */
     PLACE_READ = 32, /* anything that is read and scrolled: transcript, document, help, tree */
-    PLACE_ANY = 64
+    PLACE_ANY = 64,
+    PLACE_SIDES = 128 /* two answers side by side */
 };
 
 enum request {
@@ -109,6 +110,10 @@ enum request {
     REQ_SIBLING_PREV,
     REQ_SIBLING_NEXT,
     REQ_TREE,
+    REQ_SIDES,
+    REQ_SEEDS,
+    REQ_TAKE_FIRST, /* of two answers side by side */
+    REQ_TAKE_SECOND,
     REQ_RAW,
     REQ_PIN,
     REQ_LEAVE, /* back, without stopping an answer */

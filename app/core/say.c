@@ -92,3 +92,14 @@ char *say_restart(char out[SAY_PRICE_BYTES], uint64_t n_tokens, double seconds) 
                  n_tokens == 1 ? "" : "s", say_time(time, seconds));
     return out;
 }
+
+char *say_answers(char out[SAY_PRICE_BYTES], size_t n, uint64_t n_read, double seconds) {
+    char read[SAY_BYTES] = "nothing", time[SAY_BYTES];
+    if (n_read > 0) say_count(read, n_read);
+    snprintf(out, SAY_PRICE_BYTES, "%zu answers, %s%s read again%s%s", n, read,
+             n_read == 1  ? " token"
+             : n_read > 0 ? " tokens"
+                          : "",
+             seconds > 0 ? ", about " : "", seconds > 0 ? say_time(time, seconds) : "");
+    return out;
+}

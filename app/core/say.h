@@ -23,6 +23,9 @@ char *say_cost(char out[SAY_COST_BYTES], const struct chat_ledger *l);
 /* "restart 312 tokens back, about 0.2 s", or that nothing is read again. Below 0 seconds: nothing
  * is kept where the model runs, so all of it is sent again. */
 char *say_restart(char out[SAY_PRICE_BYTES], uint64_t n_tokens, double seconds);
+/* "3 answers, nothing read again, about 10 s": n answers that read n_read tokens together and take
+ * `seconds`; 0: not known. */
+char *say_answers(char out[SAY_PRICE_BYTES], size_t n, uint64_t n_read, double seconds);
 /* "41,233 tokens must be read again, about 21 s"; without seconds if they are not known (0). */
 char *say_price(char out[SAY_PRICE_BYTES], uint64_t n_tokens, double seconds);
 

@@ -58,6 +58,7 @@ void state_deinit(struct app_state *s) {
     buf_deinit(&s->picker.filter);
     buf_deinit(&s->picker.preview);
     ox_free(s->tree);
+    sides_deinit(&s->sides);
     ox_free(s->picker.row);
     ox_free(s->picker.shown);
     ox_free(s->picker.hit);
@@ -93,6 +94,7 @@ unsigned state_places(const struct app_state *s) {
     case OVERLAY_HELP: return PLACE_READ;
     case OVERLAY_PALETTE: return PLACE_LIST;
     case OVERLAY_TREE: return PLACE_TREE | PLACE_READ;
+    case OVERLAY_SIDES: return PLACE_SIDES | PLACE_READ;
     case OVERLAY_CHOICE:
     case OVERLAY_ASK: return PLACE_NONE;
     case OVERLAY_NONE: break;

@@ -12,6 +12,7 @@
 #include "app/core/rect.h"
 #include "app/core/select.h"
 #include "app/core/sheet.h"
+#include "app/core/sides.h"
 
 enum screen { SCREEN_CHAT, SCREEN_SESSIONS };
 enum overlay {
@@ -19,6 +20,7 @@ enum overlay {
     OVERLAY_HELP,
     OVERLAY_PALETTE,
     OVERLAY_TREE,
+    OVERLAY_SIDES,
     OVERLAY_CHOICE,
     OVERLAY_ASK
 };
@@ -143,6 +145,9 @@ struct app_state {
     struct edit input;
     struct buf queued; /* question that waits for the end of the answer */
     struct job job;
+    struct {
+        size_t n, done; /* answers that were wanted; 0: none are; and are there */
+    } seeds;            /* /seeds: several answers to one question, one behind the other */
     struct picker picker;
     struct doc_pane docs;
     struct find find;
@@ -150,6 +155,9 @@ struct app_state {
     struct buf list_filter;
     struct tree_row *tree; /* OVERLAY_TREE */
     size_t n_tree, cap_tree;
+    struct sides sides; /* OVERLAY_SIDES */
+    size_t sides_top;
+    bool sides_in_tree; /* the tree is what Esc goes back to */
     struct {
         int64_t id;
         char words[160];

@@ -201,6 +201,12 @@ static int change_model(struct update *u, const char *name) {
     return 0;
 }
 
+static int64_t last_question(const struct app_state *s) {
+    for (size_t i = s->sheet.n; i-- > 0;)
+        if (s->sheet.path[i]->role == OX_ROLE_USER) return s->sheet.path[i]->id;
+    return 0;
+}
+
 static int run_command(struct update *u, const struct command *c, const char *rest) {
     struct app_state *s = u->s;
     const char *text = rest[0] ? rest : NULL;
@@ -220,12 +226,10 @@ static int run_command(struct update *u, const struct command *c, const char *re
         return update_fx(u, FX_FORK, s->chat_id,
                          text ? chat_turn(&s->chat, s->chat.leaf, number_of(rest)) : 0, NULL);
     case CMD_EDIT: return edit_turn(u, number_of(rest));
-    case CMD_REGEN: {
-        int64_t question = 0;
-        for (size_t i = 0; i < s->sheet.n; i++)
-            if (s->sheet.path[i]->role == OX_ROLE_USER) question = s->sheet.path[i]->id;
-        return update_regen(u, question, text);
-    }
+    case CMD_REGEN: return update_regen(u, last_question(s), text);
+    case CMD_SEEDS: return update_seeds(u, last_question(s), text);
+    case CMD_COMPARE: return update_compare_numbers(u, rest);
+    case CMD_ANSWER: return update_take_answer(u, number_of(rest));
     case CMD_UNDO: return go_back(u, text ? number_of(rest) : 1);
     case CMD_CONTINUE: return update_continue(u);
     case CMD_FILE: return update_fx(u, FX_FILE, 0, 0, rest);
@@ -298,7 +302,7 @@ static int go_out(struct update *u) {
     else if (s->find.is_typing)
         s->find.is_typing = s->find.is_on = false;
     else if (s->overlay != OVERLAY_NONE)
-        s->overlay = OVERLAY_NONE;
+        update_leave_overlay(s);
     else if (s->screen == SCREEN_SESSIONS && s->picker.renaming)
         s->picker.renaming = false, buf_cut(&s->picker.filter, 0);
     else if (s->screen == SCREEN_SESSIONS && s->picker.filter.n > 0)
@@ -361,7 +365,7 @@ static bool handle_anywhere(struct update *u, enum request r, int *rc) {
     case REQ_BACK: *rc = go_out(u); return true;
     case REQ_LEAVE:
         if (s->overlay != OVERLAY_NONE)
-            s->overlay = OVERLAY_NONE;
+            update_leave_overlay(s);
         else
             s->focus = FOCUS_INPUT, s->chosen = SIZE_MAX;
         return true;

@@ -1,8 +1,8 @@
 /* update.h - the only place where the state changes: one event in, effects out. Pure.
  *
  * update.c dispatches; update_chat.c has the transcript and the line being typed, update_ask.c a
- * question on its way, update_list.c the lists (sessions, palette, help, tree), update_doc.c
- * documents. */
+ * question on its way, update_sides.c two answers side by side, update_list.c the lists (sessions,
+ * palette, help, tree), update_doc.c documents. */
 #ifndef CORE_UPDATE_H
 #define CORE_UPDATE_H
 
@@ -49,6 +49,17 @@ int update_compact(struct update *u);
 int update_summarize(struct update *u, size_t n); /* document n from 1; 0: the last */
 int update_continue(struct update *u);
 int update_regen(struct update *u, int64_t question, const char *seed);
+/* Two answers side by side, and several to one question: update_sides.c. */
+int update_compare(struct update *u, int64_t message); /* it and another one in its place */
+int update_compare_numbers(struct update *u, const char *numbers); /* "", "N" or "N M" */
+int update_take_answer(struct update *u, size_t n); /* n-th answer to the last question */
+/* The first of n rows that are read on a page of `rows`, after a key that scrolls. */
+size_t update_read_top(enum request r, size_t from, size_t n, size_t rows);
+int update_sides_key(struct update *u, enum request r);
+void update_leave_overlay(struct app_state *s);
+int update_seeds(struct update *u, int64_t question, const char *n);
+/* One of them has ended. True: the next one is being made. */
+bool update_seeds_go_on(struct update *u, int64_t question, enum chat_end end, int *rc);
 int update_copy_message(struct update *u, size_t i);
 /* Lines of what goes with a question of document i: *first is the number of the first. */
 size_t update_part_lines(const struct app_state *s, size_t i, size_t *first);

@@ -304,7 +304,9 @@ static int finish(struct update *u, enum chat_end end) {
     if (u->ev->kind == EV_DONE) tell_cost(s, &u->ev->ledger);
     s->job = (struct job){0};
     if (s->follow) update_show_end(u);
-    int rc = update_fx(u, FX_BELL, 0, 0, NULL);
+    int rc = 0;
+    if (update_seeds_go_on(u, node ? node->parent : 0, end, &rc) || rc) return rc;
+    rc = update_fx(u, FX_BELL, 0, 0, NULL);
     if (rc || s->queued.n == 0 || end == CHAT_FAILED) return rc;
     struct buf next = s->queued;
     s->queued = (struct buf){0};
@@ -432,7 +434,9 @@ static int take_failure(struct update *u) {
         int rc = finish(u, stopped ? CHAT_STOPPED : CHAT_FAILED);
         return rc || !is_void ? rc : update_show_leaf(u, old_leaf);
     }
+    int64_t question = answer ? answer->parent : 0;
     int rc = take_back(u);
+    if (!rc) update_seeds_go_on(u, question, CHAT_STOPPED, &rc);
     if (u->ev->err.code == OX_EFIT && u->ev->number > 0) offer_choice(s, u->ev->number);
     return rc;
 }

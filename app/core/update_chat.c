@@ -450,6 +450,14 @@ int update_chat_key(struct update *u, enum request r, uint32_t key) {
     }
     case REQ_SIBLING_PREV: return show_sibling(u, -1);
     case REQ_SIBLING_NEXT: return show_sibling(u, 1);
+    case REQ_SIDES: {
+        const struct chat_node *node = state_chosen(s);
+        return node ? update_compare(u, node->id) : 0;
+    }
+    case REQ_SEEDS: {
+        const struct chat_node *q = question_of(s);
+        return update_seeds(u, q ? q->id : 0, NULL);
+    }
     case REQ_TREE:
         s->overlay = OVERLAY_TREE;
         s->list_chosen = s->list_top = 0;
@@ -554,6 +562,7 @@ static int take_chat(struct update *u) {
     s->select = (struct selection){0};
     s->docs.drag = (struct doc_drag){0};
     s->job = (struct job){0};
+    s->seeds.n = 0;
     s->n_used = 0;
     context_deinit(&s->context);
     buf_cut(&s->queued, 0);
@@ -596,6 +605,8 @@ static void take_saved(struct update *u) {
     struct app_state *s = u->s;
     const struct event *ev = u->ev;
     if (ev->id) chat_renumber(&s->chat, ev->id, ev->id2);
+    for (int k = 0; k < 2 && ev->id; k++)
+        if (s->sides.side[k].id == ev->id) s->sides.side[k].id = ev->id2;
     if (s->job.answer == ev->id && ev->id) s->job.answer = ev->id2;
     if (ev->chat.id) {
         s->chat_id = ev->chat.id;

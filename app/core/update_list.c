@@ -320,8 +320,8 @@ static int palette_key(struct update *u, enum request r, uint32_t key) {
     return rc;
 }
 
-static void read_key(struct app_state *s, enum request r, size_t n) {
-    long page = (long)list_rows(s), top = (long)s->list_top;
+size_t update_read_top(enum request r, size_t from, size_t n, size_t rows) {
+    long page = (long)rows, top = (long)from, last = (long)n - page;
     switch ((int)r) {
     case REQ_UP: top -= 1; break;
     case REQ_DOWN: top += 1; break;
@@ -333,8 +333,7 @@ static void read_key(struct app_state *s, enum request r, size_t n) {
     case REQ_BOTTOM: top = (long)n; break;
     default: break;
     }
-    long last = (long)n - page;
-    s->list_top = (size_t)(top > last ? (last > 0 ? last : 0) : top > 0 ? top : 0);
+    return (size_t)(top > last ? (last > 0 ? last : 0) : top > 0 ? top : 0);
 }
 
 static int tree_key(struct update *u, enum request r) {
@@ -353,6 +352,7 @@ static int tree_key(struct update *u, enum request r) {
         s->overlay = OVERLAY_NONE;
         return id ? update_show_leaf(u, chat_leaf_below(&s->chat, id)) : 0;
     }
+    case REQ_SIDES: return n > 0 ? update_compare(u, s->tree[s->list_chosen].id) : 0;
     default: break;
     }
     keep_in_view(s->list_chosen, &s->list_top, list_rows(s));
@@ -364,11 +364,13 @@ int update_list_key(struct update *u, enum request r, uint32_t key) {
     switch (s->overlay) {
     case OVERLAY_PALETTE: return palette_key(u, r, key);
     case OVERLAY_TREE: return tree_key(u, r);
+    case OVERLAY_SIDES: return update_sides_key(u, r);
     case OVERLAY_HELP: {
         size_t n_keys, n_commands;
         keymap_rows(&n_keys);
         command_table(&n_commands);
-        read_key(s, r, n_keys + n_commands + 4); /* headings; the view stops at its own last row */
+        /* with headings; the view stops at its own last row */
+        s->list_top = update_read_top(r, s->list_top, n_keys + n_commands + 4, list_rows(s));
         return 0;
     }
     case OVERLAY_NONE:
@@ -385,6 +387,7 @@ int update_list_mouse(struct update *u) {
     if (mouse == WHEEL_UP) return update_list_key(u, REQ_UP, 0);
     if (mouse == WHEEL_DOWN) return update_list_key(u, REQ_DOWN, 0);
     if (mouse != PRESS || row < 0 || row >= s->pane.list.h) return 0;
+    if (s->overlay == OVERLAY_SIDES) return 0;
     if (s->overlay != OVERLAY_NONE) {
         size_t at = s->list_top + (size_t)row;
         if (at == s->list_chosen) return update_list_key(u, REQ_OPEN, 0);

@@ -172,7 +172,8 @@ static int run_turn(struct plain *p, const char *question, size_t n, enum turn h
         if (t->doc[i].is_waiting) label = buf_str(&t->doc[i].name);
     progress_start(&p->bar, p->is_quiet, p->edits, label);
     if (how == TURN_ASK) rc = talk_plan(t, question, n, err);
-    if (!rc && how == TURN_ASK && !question) rc = tell_price(p, err);
+    if (!rc && how == TURN_ASK && !question)
+        rc = p->seeds.n ? plain_seeds_price(p, err) : tell_price(p, err);
     const struct talk_watch watch = {p, on_progress, NULL, on_text};
     p->out.last = 0;
     start_marks(p);

@@ -20,6 +20,9 @@ struct plain {
     struct cite_marker marker; /* of the answer that streams */
     struct cite_doc *marks_in; /* documents it may quote; owned */
     size_t used_before;        /* tokens of the context after the answer before */
+    struct {
+        size_t n, done; /* answers that /seeds makes, 0: none; and has made */
+    } seeds;
 };
 
 /* Reads and answers until the end of input or /quit. The talk is started and its first documents
@@ -51,6 +54,12 @@ void plain_show_branch(struct plain *p); /* the database shows the leaf from now
 /* --- of plain_summarize.c, for the same table --- */
 int plain_summarize(struct plain *p, const char *arg, ox_err *err);
 int plain_compact(struct plain *p, const char *arg, ox_err *err);
+
+/* --- of plain_sides.c, for the same table --- */
+int plain_seeds(struct plain *p, const char *arg, ox_err *err);
+int plain_compare(struct plain *p, const char *arg, ox_err *err);
+int plain_take(struct plain *p, const char *arg, ox_err *err);
+int plain_seeds_price(struct plain *p, ox_err *err); /* told before the first; OX_ECANCELLED: no */
 
 /* --- of plain_store.c, for the table in plain_command.c --- */
 int plain_sessions(struct plain *p, const char *arg, ox_err *err);

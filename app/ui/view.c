@@ -113,7 +113,8 @@ static void draw_question(struct app_state *s, struct frame *f) {
 
 static bool covers(const struct app_state *s) {
     return s->overlay == OVERLAY_HELP || s->overlay == OVERLAY_PALETTE ||
-           s->overlay == OVERLAY_TREE || s->screen == SCREEN_SESSIONS;
+           s->overlay == OVERLAY_TREE || s->overlay == OVERLAY_SIDES ||
+           s->screen == SCREEN_SESSIONS;
 }
 
 static void draw_cover(struct app_state *s, struct frame *f) {
@@ -121,6 +122,7 @@ static void draw_cover(struct app_state *s, struct frame *f) {
     case OVERLAY_HELP: view_help(s, f); return;
     case OVERLAY_PALETTE: view_palette(s, f); return;
     case OVERLAY_TREE: view_tree(s, f); return;
+    case OVERLAY_SIDES: view_sides(s, f); return;
     case OVERLAY_NONE:
     case OVERLAY_CHOICE:
     case OVERLAY_ASK: view_sessions(s, f); return;

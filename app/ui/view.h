@@ -12,8 +12,8 @@
 void view_screen(struct app_state *s, struct frame *f);
 
 typedef void view_draw(struct app_state *s, struct frame *f);
-view_draw view_chat, view_doc, view_tree, view_sessions, view_palette, view_help, view_input,
-    view_hint, view_status, view_bar, view_error, view_title;
+view_draw view_chat, view_doc, view_tree, view_sides, view_sessions, view_palette, view_help,
+    view_input, view_hint, view_status, view_bar, view_error, view_title;
 
 /* ---- for the views ---- */
 /* Foreign text in one line, filtered; "..." if it does not fit. Returns the column behind it. */

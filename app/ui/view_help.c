@@ -12,7 +12,7 @@ static const struct {
 } groups[] = {
     {PLACE_INPUT, "In the input"},  {PLACE_CHAT, "In the transcript"}, {PLACE_DOC, "In a document"},
     {PLACE_READ, "Where you read"}, {PLACE_LIST, "In lists"},          {PLACE_TREE, "In the tree"},
-    {PLACE_ANY, "Everywhere"},
+    {PLACE_SIDES, "Side by side"},  {PLACE_ANY, "Everywhere"},
 };
 enum { N_GROUPS = sizeof groups / sizeof groups[0] };
 

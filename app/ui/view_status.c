@@ -50,6 +50,13 @@ static const struct hint found[] = {
 static const struct hint listing[] = {
     {PLACE_LIST, REQ_OPEN, "take it"}, {PLACE_ANY, REQ_BACK, "back"},
 };
+static const struct hint branches[] = {
+    {PLACE_TREE, REQ_OPEN, "show it"}, {PLACE_TREE, REQ_SIDES, "compare"}, {PLACE_ANY, REQ_BACK, "back"},
+};
+static const struct hint sides[] = {
+    {PLACE_SIDES, REQ_TAKE_FIRST, "take first"}, {PLACE_SIDES, REQ_TAKE_SECOND, "take second"}, {PLACE_SIDES, REQ_FIND_NEXT, "next difference"},
+    {PLACE_ANY, REQ_BACK, "back"}, {PLACE_SIDES, REQ_SIBLING_NEXT, "another one"}, {PLACE_SIDES, REQ_NEXT_PANE, "swap"},
+};
 static const struct hint pages[] = {
     {PLACE_READ, REQ_PAGE_DOWN, "page down"}, {PLACE_READ, REQ_PAGE_UP, "page up"}, {PLACE_ANY, REQ_BACK, "back"},
 };
@@ -57,7 +64,9 @@ static const struct hint pages[] = {
 
 static const struct hint *pick(const struct app_state *s, size_t *n) {
 #define USE(list) (*n = sizeof list / sizeof list[0], list)
-    if (s->overlay == OVERLAY_PALETTE || s->overlay == OVERLAY_TREE) return USE(listing);
+    if (s->overlay == OVERLAY_PALETTE) return USE(listing);
+    if (s->overlay == OVERLAY_TREE) return USE(branches);
+    if (s->overlay == OVERLAY_SIDES) return USE(sides);
     if (s->overlay == OVERLAY_HELP) return USE(pages);
     if (s->screen == SCREEN_SESSIONS && state_search_words(s)) return USE(found);
     if (s->screen == SCREEN_SESSIONS) return USE(sessions);
@@ -112,7 +121,11 @@ static int draw_meter(const struct app_state *s, struct frame *f, int x, int y, 
 }
 
 static void event_words(const struct app_state *s, char *out, size_t n) {
-    if (s->notice.text[0])
+    bool is_urgent = s->notice.text[0] && s->notice.stays;
+    if (state_is_busy(s) && s->seeds.n > 0 && !is_urgent)
+        snprintf(out, n, "answer %zu of %zu; Esc keeps the finished ones", s->seeds.done + 1,
+                 s->seeds.n);
+    else if (s->notice.text[0])
         snprintf(out, n, "%s", s->notice.text);
     else if (!s->is_loaded && s->loading[0])
         snprintf(out, n, "loading %s", s->loading);

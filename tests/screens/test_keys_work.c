@@ -21,6 +21,20 @@ static void long_chat(struct stage *st) {
     stage_harbour_doc(st);
 }
 
+/* Three, of which each differs from the others in many places. */
+static void long_answers(struct chat *tree) {
+    const struct chat_ledger none = {0};
+    add_node(tree, 1, 0, OX_ROLE_USER, "A long one, please.", 1, none, CHAT_DONE, false);
+    for (int64_t id = 2; id <= 4; id++) {
+        struct buf text = {0};
+        for (int i = 0; i < 60; i++)
+            buf_printf(&text, NULL, "Paragraph %d is the same.\n\nOnly %d says this %d.\n\n", i,
+                       (int)id, i);
+        add_node(tree, id, 1, OX_ROLE_ASSISTANT, buf_str(&text), 2, none, CHAT_DONE, false);
+        buf_deinit(&text);
+    }
+}
+
 static void set_up(struct stage *st, unsigned place) {
     stage_open(st, 110, 30);
     long_chat(st);
@@ -38,6 +52,13 @@ static void set_up(struct stage *st, unsigned place) {
         stage_keys(st, "'o' Down");
         break;
     case PLACE_TREE: stage_keys(st, "Tab t Down Down"); break;
+    case PLACE_SIDES: {
+        struct event ev = {.kind = EV_CHAT};
+        long_answers(&ev.chat.tree);
+        stage_event(st, ev);
+        stage_keys(st, "Tab c PgDn PgDn j");
+        break;
+    }
     default: stage_keys(st, "Tab PgUp PgUp PgUp / 'lamp' Enter { {"); break;
     }
     stage_draw(st);
@@ -56,7 +77,7 @@ static bool is_changed(struct stage *st, const struct buf *before, int x, int y)
 
 static void test_keys__each_row_does_something(void **state) {
     static const unsigned places[] = {PLACE_INPUT, PLACE_CHAT, PLACE_DOC, PLACE_LIST,
-                                      PLACE_TREE,  PLACE_READ, PLACE_ANY};
+                                      PLACE_TREE,  PLACE_READ, PLACE_ANY, PLACE_SIDES};
     size_t n, n_idle = 0;
     const struct key_row *rows = keymap_rows(&n);
     for (size_t i = 0; i < n; i++)

@@ -92,6 +92,36 @@ static void play_tree(struct stage *st) {
     stage_keys(st, "t");
 }
 
+static void play_sides(struct stage *st) {
+    const struct chat_ledger seven = {.n_in = 41255, .n_out = 60, .seed = 7},
+                             eight = {.n_in = 41255, .n_out = 70, .seed = 8};
+    struct event ev = {.kind = EV_CHAT};
+    ev.chat.id = 7;
+    struct chat *t = &ev.chat.tree;
+    add_node(t, 1, 0, OX_ROLE_USER, "Which lights failed, and what do the \xE6\xB8\xAF notes say?",
+             14, seven, CHAT_DONE, false);
+    add_node(t, 2, 1, OX_ROLE_ASSISTANT,
+             "Two lights failed in the night of 9 November:\n\n"
+             "- North Mole, at a quarter to nine\n"
+             "- Skerry, after seven\n\n"
+             "\xE5\x8C\x97\xE6\xB8\xAF\xE3\x81\xAE\xE7\x81\xAF\xE3\x81\x8C\xE6\xB6\x88"
+             "\xE3\x81\x88\xE3\x81\x9F\xE3\x80\x82 The clerk tried four times, then closed.\n\n"
+             "The pilot puts the highest water at noon.",
+             14, seven, CHAT_DONE, false);
+    add_node(t, 3, 1, OX_ROLE_ASSISTANT,
+             "Three lights failed in the night of 9 November:\n\n"
+             "- North Mole, at nine\n"
+             "- Inner Bank, from midnight on, as the keeper wrote in the log of the next day\n"
+             "- Skerry, after seven\n\n"
+             "\xE5\x8D\x97\xE6\xB8\xAF\xE3\x81\xAE\xE7\x81\xAF\xE3\x81\x8C\xE6\xB6\x88"
+             "\xE3\x81\x88\xE3\x81\x9F\xE3\x80\x82 The clerk tried four times, then closed.\n\n"
+             "The pilot puts the highest water at noon.",
+             15, eight, CHAT_LENGTH, false);
+    t->leaf = 2;
+    stage_event(st, ev);
+    stage_keys(st, "Tab c");
+}
+
 static void play_choice(struct stage *st) {
     stage_harbour_doc(st);
     st->s.doc[0].is_pending = true;
@@ -115,6 +145,7 @@ static void test_screens__sizes(void **state) {
     at_all_sizes("palette", play_palette);
     at_all_sizes("cites", play_cites);
     at_all_sizes("tree", play_tree);
+    at_all_sizes("sides", play_sides);
     at_all_sizes("map", play_map);
     at_all_sizes("error", play_error);
     at_all_sizes("choice", play_choice);
@@ -122,13 +153,14 @@ static void test_screens__sizes(void **state) {
 
 /* No size is refused, none writes outside the frame (the sanitizer run looks). */
 static void test_screens__any_size(void **state) {
-    static void (*const plays[])(struct stage *) = {
-        play_stream, play_reading, play_sessions, play_help, play_cites, play_tree, play_error};
+    static void (*const plays[])(struct stage *) = {play_stream, play_reading, play_sessions,
+                                                    play_help,   play_cites,   play_tree,
+                                                    play_error,  play_sides};
     for (int w = 1; w < 130; w += w < 24 ? 1 : 13)
         for (int h = 1; h < 50; h += h < 14 ? 1 : 11) {
             struct stage st;
             stage_open(&st, w, h);
-            plays[(w + h) % 7](&st);
+            plays[(w + h) % 8](&st);
             stage_draw(&st);
             assert_true(st.f.cursor_x < w && st.f.cursor_y < h);
             stage_close(&st);
@@ -228,6 +260,109 @@ static void test_screens__compact(void **state) {
     stage_event(&st, done);
     assert_true(st.s.n_used < 100); /* not what the summary read */
     assert_true(stage_has(&st, "In short."));
+    stage_close(&st);
+}
+
+/* What only one answer has is reversed, and nothing else; wide characters count two cells. */
+static void test_screens__sides_mark_words(void **state) {
+    struct stage st;
+    stage_open(&st, 80, 24);
+    play_sides(&st);
+    stage_draw(&st);
+    int n_left = 0, n_right = 0;
+    for (int y = 3; y < 22; y++)
+        for (int x = 0; x < 80; x++)
+            if (frame_cell(&st.f, x, y)->style == STYLE_SELECT) *(x < 40 ? &n_left : &n_right) += 1;
+    /* Two; "a quarter to"; one wide character */
+    assert_int_equal(n_left, 3 + 12 + 2);
+    /* Three; the whole of Inner Bank, in three rows without the spaces at the breaks; the character */
+    assert_int_equal(n_right, 5 + 32 + 34 + 8 + 2);
+    stage_close(&st);
+}
+
+static void test_screens__sides_keys(void **state) {
+    struct stage st;
+    stage_open(&st, 80, 24);
+    play_sides(&st);
+    assert_int_equal(st.s.overlay, OVERLAY_SIDES);
+    assert_true(stage_has(&st, "seed 8"));
+    stage_keys(&st, "Tab"); /* they change places, and back */
+    assert_int_equal(st.s.sides.side[0].id, 3);
+    stage_keys(&st, "Tab Esc");
+    assert_int_equal(st.s.overlay, OVERLAY_NONE);
+    assert_int_equal(st.s.chat.leaf, 2);
+    stage_keys(&st, "c 2");
+    assert_int_equal(st.s.chat.leaf, 3);
+    assert_int_equal(stage_effect(&st, FX_BRANCH)->id2, 3);
+    stage_keys(&st, "t Down c"); /* in the tree: a row beside what is on the screen */
+    assert_int_equal(st.s.overlay, OVERLAY_SIDES);
+    assert_int_equal(st.s.sides.side[0].id, 3);
+    assert_int_equal(st.s.sides.side[1].id, 2);
+    stage_keys(&st, "Esc");
+    assert_int_equal(st.s.overlay, OVERLAY_TREE);
+    stage_keys(&st, "Esc Esc");
+    stage_keys(&st, "'/compare 2 1' Enter");
+    assert_int_equal(st.s.sides.side[0].id, 3);
+    stage_keys(&st, "Esc '/answer 1' Enter");
+    assert_int_equal(st.s.chat.leaf, 2);
+    stage_keys(&st, "'/answer 4' Enter");
+    assert_int_equal(st.s.chat.leaf, 2);
+    stage_close(&st);
+}
+
+/* Several answers, one behind the other; what is done when one is stopped stays and is shown. */
+static void test_screens__seeds(void **state) {
+    struct stage st;
+    stage_open(&st, 100, 30);
+    stage_keys(&st, "'/seeds' Enter");
+    assert_null(stage_effect(&st, FX_ASK)); /* nothing was asked yet */
+    stage_keys(&st, "'One' Enter");
+    stage_answer(&st, "First.");
+    stage_event(&st, (struct event){.kind = EV_DONE, .end = CHAT_DONE});
+    stage_keys(&st, "'/seeds 1' Enter '/seeds 10' Enter '/seeds x' Enter"); /* 2 to 9 */
+    assert_int_equal(st.s.seeds.n, 0);
+    effect_list_clear(&st.fx);
+    stage_keys(&st, "'/seeds 3' Enter");
+    assert_true(stage_has(&st, "answer 1 of 3"));
+    for (int i = 0; i < 3; i++) {
+        const struct effect *ask = stage_effect(&st, FX_ASK);
+        assert_non_null(ask);
+        assert_null(ask->text);
+        effect_list_clear(&st.fx);
+        stage_answer(&st, i == 1 ? "Another one." : "One more.");
+        stage_event(&st, (struct event){.kind = EV_DONE, .end = CHAT_DONE});
+    }
+    assert_null(stage_effect(&st, FX_ASK));
+    assert_int_equal(st.s.overlay, OVERLAY_SIDES);
+    assert_true(stage_has(&st, "answer 2/4") && stage_has(&st, "answer 3/4"));
+    stage_keys(&st, "]");
+    assert_true(stage_has(&st, "answer 4/4"));
+    stage_keys(&st, "Esc");
+    /* stopped in the third: two are there */
+    stage_keys(&st, "'/seeds 4' Enter");
+    for (int i = 0; i < 3; i++) {
+        stage_answer(&st, "Text.");
+        stage_event(&st, (struct event){.kind = EV_DONE, .end = i < 2 ? CHAT_DONE : CHAT_STOPPED});
+    }
+    assert_int_equal(st.s.overlay, OVERLAY_SIDES);
+    assert_true(stage_has(&st, "answer 5/7") && stage_has(&st, "answer 6/7"));
+    assert_true(stage_has(&st, "the words are the same"));
+    stage_keys(&st, "Esc");
+    /* refused at its price: as before */
+    stage_keys(&st, "'/seeds' Enter");
+    struct event no = {.kind = EV_FAILED, .number2 = 1, .err = {.code = OX_ECANCELLED}};
+    stage_event(&st, no);
+    assert_int_equal(st.s.seeds.n, 0);
+    assert_int_equal(st.s.chat.n, 8);
+    assert_int_equal(st.s.overlay, OVERLAY_NONE);
+    /* words that are being typed are not covered */
+    stage_keys(&st, "'/seeds 2' Enter 'a draft'");
+    for (int i = 0; i < 2; i++) {
+        stage_answer(&st, "Text.");
+        stage_event(&st, (struct event){.kind = EV_DONE, .end = CHAT_DONE});
+    }
+    assert_int_equal(st.s.overlay, OVERLAY_NONE);
+    assert_true(stage_has(&st, "2 answers are there"));
     stage_close(&st);
 }
 
@@ -400,6 +535,9 @@ int main(void) {
         cmocka_unit_test(test_screens__follow_mode),
         cmocka_unit_test(test_screens__compact),
         cmocka_unit_test(test_screens__summarize_by_size),
+        cmocka_unit_test(test_screens__sides_mark_words),
+        cmocka_unit_test(test_screens__sides_keys),
+        cmocka_unit_test(test_screens__seeds),
         cmocka_unit_test(test_screens__choice_at_the_limit),
         cmocka_unit_test(test_screens__hostile_text_is_shown_not_sent),
     };

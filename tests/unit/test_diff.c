@@ -58,6 +58,35 @@ static void test_diff__cases(void **state) {
     }
 }
 
+static void test_diff__as_one_text(void **state) {
+    static const struct {
+        const char *a, *b, *want;
+    } texts[] = {
+        {"", "", ""},
+        {"a b c", "a x c", "a [-b-]{+x+} c"},
+        {"a b", "a b c d", "a b {+c d+}"},
+        {"a b c", "c", "[-a b-] c"},
+        {"one two", "", "[-one two-]"},
+        {"", "one\ntwo", "{+one\ntwo+}"},
+        {"a\n\nb", "a b.", "a b{+.+}"},
+        {"a b c", "a c", "a [-b-] c"},
+        {"a b.", "a.", "a [-b-]."},
+        {"it was't", "it's", "it [-was-]'[-t-]{+s+}"},
+        {"a b c", "a c b", "a [-b-] c {+b+}"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        struct diff d;
+        struct buf out = {0};
+        const char *a = texts[i].a, *b = texts[i].b;
+        assert_int_equal(diff_words(a, strlen(a), b, strlen(b), &d, NULL), 0);
+        assert_int_equal(diff_put(&d, a, b, &out, NULL), 0);
+        assert_string_equal(buf_str(&out), texts[i].want);
+        buf_deinit(&out);
+        diff_deinit(&d);
+    }
+}
+
 /* ---- properties ---------------------------------------------------------------------------------
  */
 
@@ -170,9 +199,8 @@ static void test_diff__no_memory(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_diff__cases),
-        cmocka_unit_test(test_diff__is_shortest),
-        cmocka_unit_test(test_diff__is_bounded),
+        cmocka_unit_test(test_diff__cases),       cmocka_unit_test(test_diff__as_one_text),
+        cmocka_unit_test(test_diff__is_shortest), cmocka_unit_test(test_diff__is_bounded),
         cmocka_unit_test(test_diff__no_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

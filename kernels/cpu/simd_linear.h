@@ -17,7 +17,7 @@ enum {
 };
 
 /* Working memory of one task: every thread makes the whole row for itself. That takes no longer
- * than waiting for another to do it, and the first weights arrive meanwhile. */
+ * than waiting for another to do it. */
 struct own_row {
     float *xhat; /* [Dp] */
     struct quants x8;

@@ -95,4 +95,29 @@ wait_for '1  answer 2/4'
 wait_for 'the words are the same'
 esc
 wait_for 'stopped by you'
+keys C-d
+wait_for 'LEFT 0'
+
+# the real program: nothing is read again, and each answer comes again from its seed
+PROGRAM=$OXBOW_BIN
+start 120 40 --seed 3 --temp 1 -n 24
+wait_for 'oxbow-mini' 60
+type_ 'Name three things that swim.'; keys Enter
+wait_for 'the limit is reached' 120
+type_ '/seeds 2'; keys Enter
+wait_for '2 answers, nothing read again' 60
+keys y
+wait_for 'Side by side' 240
+wait_for 'seed 4'
+wait_for 'seed 5'
+keys 1
+wait_gone 'Side by side'
+wait_for '0 read, exact   answer 2/3'
+keys C-d
+wait_for 'LEFT 0'
+id=$($OXBOW_BIN sessions | head -1 | cut -c1-4)
+for branch in 1 2 3; do
+    $OXBOW_BIN show "$id" --branch $branch --replay > "$DIR/replay" 2>&1
+    grep -q 'tokens equal' "$DIR/replay" || { cat "$DIR/replay"; fail "replay of branch $branch"; }
+done
 echo ok

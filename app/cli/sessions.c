@@ -190,7 +190,7 @@ static int print_fork(struct cli *c, store *st, const char *from_uid, int64_t ma
     states_close(cache);
     size_t left = row.n_tokens > saved.n_tokens ? row.n_tokens - saved.n_tokens : 0;
     double seconds = saved.load_s + (double)left * saved.us_per_token / 1e6;
-    if (left && !saved.us_per_token) /* nothing saved, so no speed either */
+    if (left && saved.us_per_token <= 0.0) /* nothing saved, so no speed either */
         snprintf(tail, sizeof tail, "  restart %s tokens back", say_count(price, left));
     else if (row.n_tokens)
         snprintf(tail, sizeof tail, "  %s", say_restart(price, left, seconds));

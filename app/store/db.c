@@ -332,14 +332,15 @@ int db_end(struct db *db, int rc, ox_err *err) {
 
 /* ---- opening ------------------------------------------------------------ */
 
-/* A file of another program is left as it is; so is a file that is no database. */
+/* A file of another program is left as it is; so is a file that is no database. Tables are counted
+ * before the id is read: another process that makes the file at the same time sets its id first. */
 static int check_owner(struct db *db, const struct db_opts *how, bool *fresh, ox_err *err) {
     int64_t id = 0, tables = 0;
-    struct query q = db_query(db, "PRAGMA application_id");
-    int rc = query_one(&q, &id, err);
+    struct query q = db_query(db, "SELECT count(*) FROM sqlite_schema");
+    int rc = query_one(&q, &tables, err);
     if (!rc) {
-        q = db_query(db, "SELECT count(*) FROM sqlite_schema");
-        rc = query_one(&q, &tables, err);
+        q = db_query(db, "PRAGMA application_id");
+        rc = query_one(&q, &id, err);
     }
     if (rc) return rc;
     *fresh = id == 0 && tables == 0;

@@ -35,7 +35,11 @@ static void test_store_two__all_turns_of_all_processes(void **state) {
         int64_t chat = 0, leaf = 0;
         struct store_model m = {
             .source = "folder", .name = "t", .weights = {1, 1}, .vocab = {2, 2}};
-        if (store_open(p.db, false, &st, NULL)) _exit(1);
+        ox_err why = {0};
+        if (store_open(p.db, false, &st, &why)) {
+            print_error("process %d: %s (%s)\n", k, why.what, why.fix);
+            _exit(1);
+        }
         if (store_model_use(st, &m, NULL)) _exit(2);
         if (store_chat_new(st, "t", &chat, NULL)) _exit(3);
         for (int t = 0; t < N_TURNS; t++) {

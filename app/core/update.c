@@ -18,16 +18,6 @@ void update_error(struct update *u, const ox_err *e) {
     if (u->s->error.code == 0) u->s->error.code = OX_EFAIL;
 }
 
-int update_save_draft(struct update *u) {
-    struct buf text = {0};
-    int rc = edit_copy(&u->s->input, &text, u->err);
-    if (!rc)
-        rc = effect_add(u->fx, FX_DRAFT, (int64_t)u->s->input.cursor, 0, buf_str(&text), text.n,
-                        u->err);
-    buf_deinit(&text);
-    return rc;
-}
-
 /* ---- slash commands -----------------------------------------------------------------------------
  */
 

@@ -66,6 +66,5 @@ size_t update_part_lines(const struct app_state *s, size_t i, size_t *first);
 void update_next_cite(struct update *u, int step);
 int update_fx(struct update *u, enum effect_kind kind, int64_t id, int64_t id2, const char *text);
 void update_error(struct update *u, const ox_err *e);
-int update_save_draft(struct update *u);
 
 #endif

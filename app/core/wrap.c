@@ -69,11 +69,3 @@ void row_list_deinit(struct row_list *rows) {
     ox_free(rows->v);
     *rows = (struct row_list){0};
 }
-
-enum style wrap_style_at(const struct span *spans, size_t n, size_t at, size_t *hint) {
-    size_t i = hint && *hint < n && spans[*hint].from <= at ? *hint : 0;
-    while (i < n && spans[i].to <= at)
-        i++;
-    if (hint) *hint = i;
-    return i < n && spans[i].from <= at ? spans[i].style : STYLE_TEXT;
-}

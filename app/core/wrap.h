@@ -62,8 +62,4 @@ int wrap_rows(const char *text, const struct wrap_line *line, size_t width, stru
               ox_err *err);
 void row_list_deinit(struct row_list *rows);
 
-/* The style at byte `at`; *hint is an index into spans to start from (callers walk forward), or
- * NULL. */
-enum style wrap_style_at(const struct span *spans, size_t n, size_t at, size_t *hint);
-
 #endif

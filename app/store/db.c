@@ -209,11 +209,6 @@ void query_blob(struct query *q, const char *name, const void *v, size_t n) {
               : sqlite3_bind_zeroblob(q->s, at, 0);
 }
 
-void query_null(struct query *q, const char *name) {
-    int at = find_param(q, name);
-    if (at) q->rc = sqlite3_bind_null(q->s, at);
-}
-
 void query_key(struct query *q, const char *name, struct ox_key key) {
     unsigned char raw[16];
     for (int i = 0; i < 8; i++) {

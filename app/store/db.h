@@ -67,7 +67,6 @@ void query_text(struct query *q, const char *name, const char *v, size_t n); /* 
 void query_str(struct query *q, const char *name, const char *v);            /* NULL: SQL NULL */
 void query_blob(struct query *q, const char *name, const void *v, size_t n);
 void query_key(struct query *q, const char *name, struct ox_key key); /* 16 bytes, big-endian */
-void query_null(struct query *q, const char *name);
 bool query_row(struct query *q); /* false at the end and after a failure */
 int64_t query_col_i64(const struct query *q, int col);
 const char *query_col_text(const struct query *q, int col, size_t *n); /* borrowed; never NULL */

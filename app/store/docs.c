@@ -333,16 +333,6 @@ out:
     return rc ? ox_err_wrap(err, rc, "delete document") : 0;
 }
 
-int store_doc_cancel(store *st, int64_t id, ox_err *err) {
-    bool own;
-    if (!find_import(st, id)) return 0;
-    int rc = store_step_begin(st, false, &own, err);
-    if (rc) return rc;
-    rc = store_step_end(st, own, delete_rows(st, id, err), err);
-    drop_import(st, id);
-    return rc;
-}
-
 /* Rows that a dead process left half read in. */
 int store_docs_recover(store *st, ox_err *err) {
     int64_t id = 0;

@@ -34,8 +34,6 @@ int store_doc_add(store *st, const struct store_doc *d, int64_t *id, ox_err *err
 /* At most 20 ms of reading in; *ready says whether it is done. A busy database only makes no
  * progress. *done_bytes (or NULL): how far. */
 int store_doc_step(store *st, int64_t id, bool *ready, size_t *done_bytes, ox_err *err);
-/* Gives an unfinished one up. */
-int store_doc_cancel(store *st, int64_t id, ox_err *err);
 
 /* The row without its text; borrowed for the call. OX_ENOTFOUND. */
 int store_doc_get(store *st, int64_t id, int (*each)(void *user, const struct store_doc *row),
@@ -49,17 +47,9 @@ int store_doc_text(store *st, int64_t id, size_t from, size_t to, char **text, s
 /* Byte at which a line begins (1-based; behind the last: the end), and back. page 0: has none. */
 int store_doc_line_at(store *st, int64_t id, size_t line, size_t *byte, ox_err *err);
 int store_doc_byte_at(store *st, int64_t id, size_t byte, size_t *line, size_t *page, ox_err *err);
-int store_doc_page_at(store *st, int64_t id, size_t page, size_t *byte, ox_err *err);
 /* Where each page begins, an empty one where the next does; *pages owned, NULL and 0: it has none.
  */
 int store_doc_pages(store *st, int64_t id, size_t **pages, size_t *n, ox_err *err);
-struct store_chunk {
-    int64_t id;
-    size_t seq, from, to, line, page;
-    const char *heading, *text;
-};
-int store_doc_chunks(store *st, int64_t id, int (*each)(void *user, const struct store_chunk *row),
-                     void *user, ox_err *err);
 /* OX_EFAIL names the sessions that use it, unless force; quotations stay, without their place. */
 int store_doc_delete(store *st, int64_t id, bool force, ox_err *err);
 

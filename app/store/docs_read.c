@@ -158,18 +158,6 @@ int store_doc_byte_at(store *st, int64_t id, size_t byte, size_t *line, size_t *
     return query_end(&q, err);
 }
 
-int store_doc_page_at(store *st, int64_t id, size_t page, size_t *byte, ox_err *err) {
-    int64_t at = 0;
-    struct query q =
-        db_query(st->db, "SELECT byte_start FROM doc_chunk WHERE doc_id = :id AND page >= "
-                         ":page ORDER BY seq LIMIT 1");
-    query_i64(&q, ":id", id);
-    query_i64(&q, ":page", (int64_t)page);
-    int rc = query_one(&q, &at, err);
-    *byte = (size_t)at;
-    return rc == OX_ENOTFOUND ? ox_err_set(err, rc, "the document has no page %zu", page) : rc;
-}
-
 static int count_pages(store *st, int64_t id, size_t *n, size_t *n_bytes, ox_err *err) {
     struct query q = db_query(st->db, "SELECT n_pages, n_bytes FROM document WHERE id = :id");
     query_i64(&q, ":id", id);
@@ -209,29 +197,6 @@ int store_doc_pages(store *st, int64_t id, size_t **pages, size_t *n, ox_err *er
     *pages = v;
     *n = n_pages;
     return 0;
-}
-
-int store_doc_chunks(store *st, int64_t id, int (*each)(void *user, const struct store_chunk *row),
-                     void *user, ox_err *err) {
-    int rc = 0;
-    struct query q = db_query(
-        st->db,
-        "SELECT id, seq, byte_start, byte_end, line_start, page, heading, text FROM doc_chunk "
-        "WHERE doc_id = :id ORDER BY seq");
-    query_i64(&q, ":id", id);
-    while (!rc && query_row(&q)) {
-        struct store_chunk row = {.id = query_col_i64(&q, 0),
-                                  .seq = (size_t)query_col_i64(&q, 1),
-                                  .from = (size_t)query_col_i64(&q, 2),
-                                  .to = (size_t)query_col_i64(&q, 3),
-                                  .line = (size_t)query_col_i64(&q, 4),
-                                  .page = (size_t)query_col_i64(&q, 5),
-                                  .heading = query_col_text(&q, 6, NULL),
-                                  .text = query_col_text(&q, 7, NULL)};
-        rc = each(user, &row);
-    }
-    int end = query_end(&q, rc ? NULL : err);
-    return rc ? rc : end;
 }
 
 /* ---- tokens ------------------------------------------------------------- */

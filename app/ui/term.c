@@ -192,10 +192,6 @@ int term_draw(term *t, const struct frame *f, ox_err *err) {
     return rc;
 }
 
-void term_redraw(term *t) {
-    t->paint.is_valid = false;
-}
-
 /* Base64 of RFC 4648. */
 static int add_base64(struct buf *out, const unsigned char *s, size_t n, ox_err *err) {
     static const char digit[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
@@ -232,6 +228,7 @@ void term_pause(term *t) {
 }
 
 void term_resume(term *t) {
-    if (!given.is_taken) tcgetattr(t->fd, &given.before); /* the shell may have changed them meanwhile */
+    if (!given.is_taken)
+        tcgetattr(t->fd, &given.before); /* the shell may have changed them meanwhile */
     enter(t);
 }

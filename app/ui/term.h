@@ -30,8 +30,7 @@ void term_size(const term *t, int *w, int *h);
 void term_set_theme(term *t, enum theme_name theme); /* draws all with the next frame */
 /* Everything that waits, in blocks. OX_EIO: the terminal is gone. */
 int term_read(term *t, struct keys *keys, ox_err *err);
-int term_draw(term *t, const struct frame *f, ox_err *err); /* what changed, in one write */
-void term_redraw(term *t);                                  /* nothing shown is trusted any more */
+int term_draw(term *t, const struct frame *f, ox_err *err);   /* what changed, in one write */
 int term_copy(term *t, const char *s, size_t n, ox_err *err); /* clipboard, OSC 52 */
 void term_bell(term *t);
 void term_pause(term *t); /* gives the terminal back: suspend, editor */

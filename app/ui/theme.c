@@ -54,10 +54,6 @@ enum theme_name theme_find(const char *name) {
     return THEME_NONE;
 }
 
-const char *theme_label(enum theme_name theme) {
-    return theme == THEME_NONE ? "inherit" : labels[theme];
-}
-
 struct look theme_look(enum theme_name theme, enum style style, int n_colours) {
     if (theme == THEME_NONE) theme = THEME_INHERIT;
     if (n_colours < 8)

@@ -18,7 +18,6 @@ struct look {
 };
 
 enum theme_name theme_find(const char *name); /* THEME_NONE: no such theme */
-const char *theme_label(enum theme_name theme);
 /* n_colours: what the terminal has; 0 gives the mono look whatever the theme. */
 struct look theme_look(enum theme_name theme, enum style style, int n_colours);
 

@@ -132,8 +132,7 @@ static int read_key_file(const struct config *c, const char *value, struct remot
         is_home ? buf_printf(&path, err, "%s%s", c->home, value + 1) : buf_puts(&path, value, err);
     if (!rc) rc = read_file(path.p, key, err);
     if (!rc) out->key = ox_strdup(key, "a key", err);
-    for (volatile char *p = key; p < key + sizeof key; p++)
-        *p = '\0';
+    remote_wipe(key, sizeof key);
     buf_deinit(&path);
     return rc ? rc : out->key ? 0 : OX_ENOMEM;
 }

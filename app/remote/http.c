@@ -2,6 +2,8 @@
  * stop once a second. */
 #include "app/remote/http.h"
 
+#include "app/remote/server.h"
+
 #include <curl/curl.h>
 #include <stdio.h>
 #include <string.h>
@@ -78,7 +80,14 @@ static size_t take_bytes(char *p, size_t one, size_t n, void *user) {
     return n;
 }
 
-/* Headers with the key in them; freed with curl_slist_free_all. */
+/* The key stands in one of them. */
+static void drop_headers(struct curl_slist *list) {
+    for (struct curl_slist *at = list; at; at = at->next)
+        remote_wipe(at->data, strlen(at->data));
+    curl_slist_free_all(list);
+}
+
+/* Headers with the key in them; freed with drop_headers. */
 static int make_headers(const struct http_post *p, struct curl_slist **out, ox_err *err) {
     static const char *const fixed[] = {"Content-Type: application/json",
                                         "Accept: text/event-stream", "Expect:"};
@@ -94,10 +103,10 @@ static int make_headers(const struct http_post *p, struct curl_slist **out, ox_e
         else
             rc = ox_err_set(err, OX_ENOMEM, "out of memory: headers of a request");
     }
-    if (key.p) memset(key.p, 0, key.n);
+    remote_wipe(key.p, key.n);
     buf_deinit(&key);
     if (!rc) *out = list;
-    if (rc) curl_slist_free_all(list);
+    if (rc) drop_headers(list);
     return rc;
 }
 
@@ -201,7 +210,6 @@ int http_do(struct http *h, const struct http_post *p, struct http_reply *out, o
         ran = run(h, &x, &how);
         read_head(&x); /* again: where a redirect leads is known at the end */
         curl_multi_remove_handle(h->multi, x.easy);
-        out->has_ended = how == CURLE_OK;
         if (!ran)
             rc = ox_err_set(err, OX_ECANCELLED, "stopped");
         else if (x.rc)
@@ -210,6 +218,6 @@ int http_do(struct http *h, const struct http_post *p, struct http_reply *out, o
             rc = say_fault(how, words, err);
     }
     curl_easy_cleanup(x.easy);
-    curl_slist_free_all(headers);
+    drop_headers(headers);
     return rc;
 }

@@ -28,7 +28,6 @@ struct http_reply {
     long retry_s;           /* Retry-After in seconds; 0: not said */
     char type[64], to[256]; /* Content-Type; where a redirect leads */
     struct buf refusal;     /* the first bytes of an answer with another status than 200 */
-    bool has_ended;         /* all that was announced came */
 };
 
 /* OX_EMODEL: built without libcurl, with the package's name. */

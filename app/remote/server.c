@@ -10,14 +10,13 @@ const char *remote_host(const char *url, size_t *n) {
     return host;
 }
 
-/* Through volatile, or a compiler may leave out writes to what is freed next. */
-static void wipe(char *s) {
-    for (volatile char *p = s; p && *p; p++)
+void remote_wipe(char *s, size_t n) {
+    for (volatile char *p = s; n > 0; p++, n--)
         *p = '\0';
 }
 
 void remote_server_deinit(struct remote_server *s) {
-    wipe(s->key);
+    remote_wipe(s->key, s->key ? strlen(s->key) : 0);
     ox_free(s->name);
     ox_free(s->url);
     ox_free(s->model);

@@ -19,5 +19,7 @@ struct remote_server {
 /* Where it is, for people: "host:port" inside url, n bytes. Borrowed from url. */
 const char *remote_host(const char *url, size_t *n);
 void remote_server_deinit(struct remote_server *s);
+/* Zeros over a key that is freed next; a plain memset may be left out by a compiler. */
+void remote_wipe(char *s, size_t n);
 
 #endif

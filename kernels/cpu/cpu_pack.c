@@ -68,6 +68,21 @@ static void pack_scales(struct pack_job *j, int64_t block) {
     }
 }
 
+/* Row r of block b, run by run: where a word lies is not computed for each. */
+static void pack_row(const struct cpu_mat *m, int64_t b, int64_t r, const char *src,
+                     int64_t row_bytes) {
+    const int64_t n_words = row_bytes / 4;
+    for (int64_t w = 0; w < n_words; w += m->run_words) {
+        uint32_t *dst = (uint32_t *)writable(cpu_words(m, b, w)) + r;
+        int64_t n = n_words - w < m->run_words ? n_words - w : m->run_words;
+        for (int64_t i = 0; i < n; i++)
+            memcpy(dst + i * CPU_ROWS, src + (w + i) * 4, 4);
+    }
+    if (row_bytes % 4) /* a row of an odd number of 16-bit elements */
+        memcpy((uint32_t *)writable(cpu_words(m, b, n_words)) + r, src + n_words * 4,
+               (size_t)(row_bytes % 4));
+}
+
 static void pack_blocks(void *arg, int i) {
     struct pack_job *j = arg;
     const struct kn_part *p = j->part;
@@ -77,11 +92,7 @@ static void pack_blocks(void *arg, int i) {
     for (int64_t b = from; b < to; b++) {
         for (int64_t r = 0; r < CPU_ROWS && b * CPU_ROWS + r < p->rows; r++) {
             const char *src = (const char *)p->data + (b * CPU_ROWS + r) * row_bytes;
-            for (int64_t w = 0; w < row_bytes / 4; w++)
-                memcpy((uint32_t *)writable(cpu_words(j->mat, b, w)) + r, src + w * 4, 4);
-            if (row_bytes % 4) /* a row of an odd number of 16-bit elements */
-                memcpy((uint32_t *)writable(cpu_words(j->mat, b, row_bytes / 4)) + r,
-                       src + row_bytes / 4 * 4, (size_t)(row_bytes % 4));
+            pack_row(j->mat, b, r, src, row_bytes);
         }
         if (is_quantised(p)) pack_scales(j, b);
     }

@@ -299,7 +299,8 @@ static int run_with_id(store *st, const char *sql, int64_t id, ox_err *err) {
 
 /* ---- going on ------------------------------------------------------------ */
 
-/* No longer found by its words, and its quotations are checked anew when it is closed again. */
+/* No longer found by its words; its quotations are checked anew when it is closed again, and its
+ * ids, in whatever vocabulary, would end where it was stopped. */
 static int forget_closed(store *st, int64_t id, ox_err *err) {
     struct query q = db_query(st->db, "SELECT text FROM message WHERE id = :id");
     struct buf text = {0};
@@ -314,6 +315,7 @@ static int forget_closed(store *st, int64_t id, ox_err *err) {
     if (!rc) rc = end;
     if (!rc) rc = search_message(st->db, id, buf_str(&text), text.n, false, err);
     if (!rc) rc = run_with_id(st, "DELETE FROM citation WHERE message_id = :id", id, err);
+    if (!rc) rc = run_with_id(st, "DELETE FROM message_tokens WHERE message_id = :id", id, err);
     buf_deinit(&text);
     return rc;
 }
@@ -333,6 +335,15 @@ static int open_again(store *st, int64_t chat, int64_t id, ox_err *err) {
     return ox_err_fix(err, "/regen writes another one");
 }
 
+/* The ledger names who wrote last: in that model's vocabulary the ids are closed. */
+static int take_over_run(store *st, int64_t id, ox_err *err) {
+    if (!st->model_id) return 0;
+    struct query q = db_query(st->db, "UPDATE run SET model_id = :model WHERE message_id = :id");
+    query_i64(&q, ":model", st->model_id);
+    query_i64(&q, ":id", id);
+    return query_run(&q, err);
+}
+
 int store_msg_reopen(store *st, int64_t chat, int64_t id, const struct chat_node *so_far,
                      ox_err *err) {
     struct store_held part = {.tok = {so_far->tok, so_far->n_tok, so_far->n_tok}};
@@ -342,6 +353,7 @@ int store_msg_reopen(store *st, int64_t chat, int64_t id, const struct chat_node
     if (rc) return ox_err_wrap(err, rc, "go on with an answer");
     rc = forget_closed(st, id, err);
     if (!rc) rc = open_again(st, chat, id, err);
+    if (!rc) rc = take_over_run(st, id, err);
     if (!rc) rc = buf_add(&part.text, so_far->text ? so_far->text : "", so_far->n_bytes, err);
     if (!rc && so_far->n_thought)
         rc = buf_add(&part.thought, so_far->thought, so_far->n_thought, err);

@@ -141,7 +141,8 @@ int store_run_end(store *st, int64_t id, const struct chat_ledger *cost, const c
  * OX_EIO. */
 int store_msg_extend(store *st, int64_t id, const struct chat_node *more, ox_err *err);
 /* Opens a closed answer again, to be written on: it is open with what `so_far` has (text, thought,
- * tokens), extended and finished like any other, and a crash closes it with all of that. OX_EUSAGE:
+ * tokens of the model in use, which its ledger names from now on), extended and finished like any
+ * other, and a crash closes it with all of that. OX_EUSAGE:
  * it ended by itself, or a message or another session goes on from it; nothing has changed then. */
 int store_msg_reopen(store *st, int64_t chat, int64_t id, const struct chat_node *so_far,
                      ox_err *err);

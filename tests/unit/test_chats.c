@@ -245,6 +245,48 @@ static void test_chats__stopped_answer_goes_on(void **state) {
     }
 }
 
+/* Whoever writes it on has other ids for the same words; those of the model before end where its
+ * answer was stopped. */
+static void test_chats__answer_goes_on_with_another_model(void **state) {
+    static const bool crashes[] = {false, true};
+    for (size_t i = 0; i < 2; i++) {
+        struct place p;
+        struct chat c = {0};
+        struct ox_tokens got = {0};
+        const struct chat_ledger cost = {.n_in = 10, .n_out = 3};
+        int32_t again[] = {501, 502};
+        const struct chat_node so_far = {
+            .text = "the lighthouse ", .n_bytes = 15, .tok = again, .n_tok = 2};
+        int64_t chat = 0;
+        place_make(&p);
+        store *st = store_at(p.db);
+        use_model(st, 1);
+        OK(store_chat_new(st, "t", &chat, err));
+        int64_t a = ask(st, chat, 0, "q");
+        part(st, a, "the lighthouse ", 15, 33);
+        OK(store_msg_finish(st, a, CHAT_STOPPED, &cost, "user", err));
+        use_model(st, 2);
+        OK(store_msg_reopen(st, chat, a, &so_far, err));
+        part(st, a, "went dark", 9, 503);
+        if (!crashes[i]) OK(store_msg_finish(st, a, CHAT_DONE, &cost, "eos", err));
+        store_close(st);
+        st = store_at(p.db);
+        use_model(st, 2);
+        OK(store_msg_tokens(st, a, &got, err));
+        assert_int_equal(got.n, 3);
+        assert_int_equal(got.v[2], 503);
+        use_model(st, 1);
+        assert_int_equal(store_msg_tokens(st, a, &got, NULL), OX_ENOTFOUND);
+        OK(store_msg_path(st, a, collect_node, &c, err));
+        assert_string_equal(c.node[1].text, "the lighthouse went dark");
+        assert_int_equal(c.node[1].n_tok, 0);
+        chat_deinit(&c);
+        ox_free(got.v);
+        store_close(st);
+        place_remove(&p);
+    }
+}
+
 static void test_chats__complete_or_shared_answers_do_not_go_on(void **state) {
     store *st = store_at(":memory:");
     ox_err why = {0};
@@ -442,6 +484,7 @@ int main(void) {
         cmocka_unit_test(test_chats__open_answer_shows_what_was_written),
         cmocka_unit_test(test_chats__crash_closes_open_answers_at_next_open),
         cmocka_unit_test(test_chats__stopped_answer_goes_on),
+        cmocka_unit_test(test_chats__answer_goes_on_with_another_model),
         cmocka_unit_test(test_chats__complete_or_shared_answers_do_not_go_on),
         cmocka_unit_test(test_chats__crash_leaves_checked_citations),
         cmocka_unit_test(test_chats__fork_shares_and_delete_keeps_what_others_reach),

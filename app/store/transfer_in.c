@@ -112,6 +112,22 @@ static int get_word(const struct arriving *a, const char *path, const char *cons
     return rc;
 }
 
+/* Refuses a place behind the end of what it points into: the row of `id` knows its bytes. */
+static int check_end(const struct arriving *a, const char *sql, int64_t id, int64_t to,
+                     const char *what, ox_err *err) {
+    int64_t n = 0;
+    struct query q = db_query(a->st->db, sql);
+    query_i64(&q, ":id", id);
+    int rc = query_one(&q, &n, err);
+    return rc || to <= n ? rc : refuse(a, err, what);
+}
+
+static int check_doc_end(const struct arriving *a, int64_t doc, int64_t to, ox_err *err) {
+    if (!doc) return 0; /* its text is not here: nothing is read at this place */
+    return check_end(a, "SELECT n_bytes FROM document WHERE id = :id", doc, to,
+                     "a place behind the end of its document", err);
+}
+
 /* A number of an earlier line; 0 if it is allowed and given. */
 static int get_ref(const struct arriving *a, const char *path, const int64_t *ids, size_t n,
                    bool may_be_zero, int64_t *id, ox_err *err) {
@@ -267,9 +283,10 @@ static int take_session(struct arriving *a, ox_err *err) {
     if (!rc) rc = get_word(a, "$.title_by", by, 4, &a->title_by, err);
     if (!rc) rc = get_int(a, "$.pinned", &pinned, err);
     if (!rc) rc = get_int(a, "$.leaf", &leaf, err);
+    if (!rc && leaf < 0) rc = refuse(a, err, "a leaf before the first message");
     if (!rc) rc = take_settings(a, err);
     a->pinned = pinned != 0;
-    a->leaf = -leaf; /* a number until its message comes */
+    a->leaf = rc ? 0 : -leaf; /* a number until its message comes */
     a->n_messages = a->n_docs = 0;
     a->model = 0;
     a->out->n_chats++;
@@ -392,6 +409,7 @@ static int take_message_docs(struct arriving *a, struct chat_node *row, struct b
         if (!rc) rc = get_text(a, path, name, err);
         if (!rc && (from < 0 || to < from))
             rc = refuse(a, err, "a part of a document that ends before it begins");
+        if (!rc) rc = check_doc_end(a, d->doc, to, err);
         d->from = (uint64_t)from;
         d->to = (uint64_t)to;
         d->name = rc ? NULL : ox_strdup(buf_str(name), "document name", err);
@@ -459,6 +477,10 @@ static int take_citation(struct arriving *a, ox_err *err) {
     if (!rc && c.verdict == CITE_NONE) rc = refuse(a, err, "an unknown verdict");
     if (!rc && (v[1] < v[0] || (c.verdict != CITE_MISSING && v[3] <= v[2])))
         rc = refuse(a, err, "a quotation that ends before it begins");
+    if (!rc)
+        rc = check_end(a, "SELECT length(CAST(text AS BLOB)) FROM message WHERE id = :id", message,
+                       v[1], "a quotation behind the end of its message", err);
+    if (!rc && c.verdict != CITE_MISSING) rc = check_doc_end(a, c.doc, v[3], err);
     c.msg_from = (size_t)v[0];
     c.msg_to = (size_t)v[1];
     c.from = (size_t)v[2];

@@ -168,6 +168,7 @@ static void test_transfer__dry_run_changes_nothing(void **state) {
 #define M1                                                                                         \
     "{\"kind\":\"message\",\"id\":1,\"parent\":0,\"role\":\"user\",\"state\":\"done\",\"text\":"   \
     "\"q\"}\n"
+#define D1 "{\"kind\":\"document\",\"id\":1,\"name\":\"a\",\"type\":\"text\",\"text\":\"lamp\"}\n"
 
 static void test_transfer__wrong_lines_are_named_and_leave_nothing(void **state) {
     static const struct {
@@ -211,6 +212,22 @@ static void test_transfer__wrong_lines_are_named_and_leave_nothing(void **state)
         {"bad uid", S "{\"oxbow\":1,\"kind\":\"session\",\"uid\":\"../x\"}\n", 2},
         {"unknown document type",
          S "{\"kind\":\"document\",\"id\":1,\"name\":\"a\",\"type\":\"exe\",\"text\":\"x\"}\n", 2},
+        {"leaf before the first",
+         "{\"oxbow\":1,\"kind\":\"session\",\"title\":\"t\",\"leaf\":-1}\n" M1, 1},
+        {"leaf with no number above it",
+         "{\"oxbow\":1,\"kind\":\"session\",\"title\":\"t\",\"leaf\":-9223372036854775808}\n" M1,
+         1},
+        {"citation behind its message",
+         S M1 "{\"kind\":\"citation\",\"message\":1,\"verdict\":\"missing\",\"msg_end\":2}\n", 3},
+        {"citation behind its document",
+         S D1 M1
+         "{\"kind\":\"citation\",\"message\":1,\"verdict\":\"exact\",\"doc\":1,\"byte_start\":1,"
+         "\"byte_end\":5}\n",
+         4},
+        {"part behind its document",
+         S D1 "{\"kind\":\"message\",\"id\":1,\"parent\":0,\"role\":\"user\",\"state\":\"done\","
+              "\"docs\":[{\"doc\":1,\"from\":0,\"to\":5}]}\n",
+         3},
         {"second session broken", S M1 S "{", 4},
     };
     store *st = store_at(":memory:");

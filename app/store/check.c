@@ -276,8 +276,19 @@ static int write_copy(store *st, const char *part, ox_err *err) {
     return rc ? rc : sync_path(part, err);
 }
 
+/* By whatever name: whoever has it open would write on into a file without a name. */
+static bool is_history(const store *st, const char *file) {
+    struct stat db, to;
+    return stat(st->db->path, &db) == 0 && stat(file, &to) == 0 && db.st_dev == to.st_dev &&
+           db.st_ino == to.st_ino;
+}
+
 int store_backup(store *st, const char *file, bool force, ox_err *err) {
     char part[4300], folder[4300];
+    if (is_history(st, file)) {
+        ox_err_set(err, OX_EUSAGE, "%s is the history itself", file);
+        return ox_err_fix(err, "name another file");
+    }
     if (!force && access(file, F_OK) == 0) {
         ox_err_set(err, OX_EUSAGE, "%s exists", file);
         ox_err_fix(err, "--force replaces it");

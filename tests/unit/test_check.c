@@ -158,6 +158,21 @@ static void test_check__backup_opens_as_the_original(void **state) {
     store_close(st);
 }
 
+/* Over the file itself the rename would take it away under whoever has it open. */
+static void test_check__backup_never_replaces_the_history(void **state) {
+    char other[128];
+    ox_err why = {0};
+    struct stat before, after;
+    snprintf(other, sizeof other, "%s/./data/oxbow.db", P.dir);
+    assert_int_equal(stat(P.db, &before), 0);
+    store *st = store_at(P.db);
+    assert_int_equal(store_backup(st, P.db, true, &why), OX_EUSAGE);
+    assert_int_equal(store_backup(st, other, true, &why), OX_EUSAGE);
+    store_close(st);
+    assert_int_equal(stat(P.db, &after), 0);
+    assert_int_equal(after.st_ino, before.st_ino);
+}
+
 /* Random bytes over pages of rows (those of the schema are the first): what can be read comes back,
  * and the new file is whole.
  */
@@ -245,6 +260,7 @@ int main(void) {
         CASE(test_check__search_index_is_filled_again),
         CASE(test_check__modes_are_warned_about),
         CASE(test_check__backup_opens_as_the_original),
+        CASE(test_check__backup_never_replaces_the_history),
         CASE(test_check__salvage_saves_what_can_be_read),
         CASE(test_check__deleted_words_are_overwritten),
     };

@@ -91,11 +91,11 @@ static int find_sources(store *st, int64_t message, struct sources *out, ox_err 
     int rc = 0;
     struct query q = db_query(
         st->db,
-        "WITH RECURSIVE up(id, parent) AS (SELECT id, parent_id FROM message WHERE id = :id UNION "
-        "ALL SELECT m.id, m.parent_id FROM up JOIN message m ON m.id = up.parent) SELECT a.doc_id, "
-        "a.byte_start, a.byte_end FROM up JOIN attachment a ON a.message_id = up.id JOIN document "
-        "d "
-        "ON d.id = a.doc_id WHERE d.ready = 1 ORDER BY a.message_id, a.ordinal");
+        "WITH RECURSIVE up(id, parent, depth) AS (SELECT id, parent_id, depth FROM message WHERE "
+        "id = :id UNION ALL SELECT m.id, m.parent_id, m.depth FROM up JOIN message m ON m.id = "
+        "up.parent AND m.depth < up.depth) SELECT a.doc_id, a.byte_start, a.byte_end FROM up JOIN "
+        "attachment a ON a.message_id = up.id JOIN document d ON d.id = a.doc_id WHERE d.ready = 1 "
+        "ORDER BY a.message_id, a.ordinal");
     query_i64(&q, ":id", message);
     while (!rc && query_row(&q))
         rc = add_source(st, out, query_col_i64(&q, 0), (uint64_t)query_col_i64(&q, 1),

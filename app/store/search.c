@@ -163,8 +163,7 @@ struct asked {
 static int find_chat_of(store *st, struct store_hit *hit, char title[256], ox_err *err) {
     struct query q = db_query(
         st->db,
-        "WITH RECURSIVE down(id) AS (SELECT :id UNION ALL SELECT m.id FROM message m JOIN down d "
-        "ON "
+        "WITH RECURSIVE down(id) AS (SELECT :id UNION SELECT m.id FROM message m JOIN down d ON "
         "m.parent_id = d.id), up(id, parent, role, depth) AS (SELECT id, parent_id, role, depth "
         "FROM "
         "message WHERE id = :id UNION ALL SELECT p.id, p.parent_id, p.role, p.depth FROM message p "

@@ -173,6 +173,24 @@ static void test_check__backup_never_replaces_the_history(void **state) {
     assert_int_equal(after.st_ino, before.st_ino);
 }
 
+/* The alarm ends the test: walking up or down in a circle never would. */
+static void test_check__a_loop_in_the_tree_hangs_nothing(void **state) {
+    struct findings all;
+    int n = 0;
+    sql(P.db, "DROP TRIGGER message_closed; UPDATE message SET state = 'open', closed_us = NULL "
+              "WHERE id = (SELECT max(id) FROM message); UPDATE message SET parent_id = (SELECT "
+              "max(id) FROM message) WHERE parent_id IS NULL; DELETE FROM branch; UPDATE session "
+              "SET branch_id = NULL");
+    alarm(30);
+    store *st = store_at(P.db); /* closes the open answer and looks for its quotations */
+    OK(store_search(st, &(struct store_search){.words = "first"}, one_hit, &n, err));
+    assert_int_equal(n, 0); /* no session has it */
+    store_close(st);
+    assert_int_equal(check(&all), OX_EDB);
+    alarm(0);
+    assert_non_null(strstr(all.bad, "trees;"));
+}
+
 /* Random bytes over pages of rows (those of the schema are the first): what can be read comes back,
  * and the new file is whole.
  */
@@ -261,6 +279,7 @@ int main(void) {
         CASE(test_check__modes_are_warned_about),
         CASE(test_check__backup_opens_as_the_original),
         CASE(test_check__backup_never_replaces_the_history),
+        CASE(test_check__a_loop_in_the_tree_hangs_nothing),
         CASE(test_check__salvage_saves_what_can_be_read),
         CASE(test_check__deleted_words_are_overwritten),
     };

@@ -5,6 +5,7 @@
 #include "app/core/say.h"
 #include "app/core/text.h"
 #include "app/core/version.h"
+#include "app/remote/http.h"
 #include "app/remote_conf.h"
 #include "app/store/check.h"
 #include "app/store/states.h"
@@ -133,7 +134,10 @@ static int skip_line(void *user, const char *json) {
 static void check_server(struct report *r, const struct cli *c, const char *name) {
     struct remote_server s;
     ox_err e = {0};
+    struct http *h = NULL;
     int rc = remote_conf(&c->conf, name, &s, &e);
+    if (!rc) rc = http_open(&h, &e); /* is libcurl there? */
+    http_close(h);
     say(r,
         rc       ? STORE_BAD
         : s.note ? STORE_WARN

@@ -2,9 +2,10 @@
  * stop once a second. */
 #include "app/remote/http.h"
 
+#include "app/remote/libcurl.h"
 #include "app/remote/server.h"
 
-#include <curl/curl.h>
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,10 +17,12 @@ enum {
 };
 
 struct http {
+    struct libcurl curl;
     CURLM *multi;
 };
 
 struct exchange { /* what curl's callbacks need */
+    const struct libcurl *curl;
     CURL *easy;
     const struct http_post *post;
     struct http_reply *reply;
@@ -30,19 +33,22 @@ struct exchange { /* what curl's callbacks need */
 int http_open(struct http **out, ox_err *err) {
     struct http *h = ox_alloc(1, sizeof *h, "network", err);
     if (!h) return OX_ENOMEM;
-    if (curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK) h->multi = curl_multi_init();
-    if (!h->multi) {
-        ox_free(h);
-        return ox_err_set(err, OX_EFAIL, "libcurl cannot be started");
+    int rc = libcurl_open(&h->curl, err);
+    if (!rc) {
+        if (h->curl.global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK) h->multi = h->curl.multi_init();
+        if (!h->multi) rc = ox_err_set(err, OX_EFAIL, "libcurl cannot be started");
     }
-    *out = h;
-    return 0;
+    if (rc)
+        ox_free(h);
+    else
+        *out = h;
+    return rc;
 }
 
 void http_close(struct http *h) {
     if (!h) return;
-    curl_multi_cleanup(h->multi);
-    curl_global_cleanup();
+    h->curl.multi_cleanup(h->multi);
+    h->curl.global_cleanup();
     ox_free(h);
 }
 
@@ -57,10 +63,10 @@ static void read_head(struct exchange *x) {
     const char *type = NULL, *to = NULL;
     curl_off_t retry = 0;
     struct http_reply *r = x->reply;
-    curl_easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &r->status);
-    curl_easy_getinfo(x->easy, CURLINFO_CONTENT_TYPE, &type);
-    curl_easy_getinfo(x->easy, CURLINFO_REDIRECT_URL, &to);
-    curl_easy_getinfo(x->easy, CURLINFO_RETRY_AFTER, &retry);
+    x->curl->easy_getinfo(x->easy, CURLINFO_RESPONSE_CODE, &r->status);
+    x->curl->easy_getinfo(x->easy, CURLINFO_CONTENT_TYPE, &type);
+    x->curl->easy_getinfo(x->easy, CURLINFO_REDIRECT_URL, &to);
+    x->curl->easy_getinfo(x->easy, CURLINFO_RETRY_AFTER, &retry);
     snprintf(r->type, sizeof r->type, "%s", type ? type : "");
     snprintf(r->to, sizeof r->to, "%s", to ? to : "");
     r->retry_s = retry > 0 && retry < 1000000 ? (long)retry : 0;
@@ -81,67 +87,82 @@ static size_t take_bytes(char *p, size_t one, size_t n, void *user) {
 }
 
 /* The key stands in one of them. */
-static void drop_headers(struct curl_slist *list) {
+static void drop_headers(const struct libcurl *curl, struct curl_slist *list) {
     for (struct curl_slist *at = list; at; at = at->next)
         remote_wipe(at->data, strlen(at->data));
-    curl_slist_free_all(list);
+    curl->slist_free_all(list);
 }
 
 /* Headers with the key in them; freed with drop_headers. */
-static int make_headers(const struct http_post *p, struct curl_slist **out, ox_err *err) {
+static int make_headers(const struct exchange *x, struct curl_slist **out) {
     static const char *const fixed[] = {"Content-Type: application/json",
                                         "Accept: text/event-stream", "Expect:"};
     struct buf key = {0};
     struct curl_slist *list = NULL;
-    int rc = p->key ? buf_printf(&key, err, "Authorization: Bearer %s", p->key) : 0;
+    const char *secret = x->post->key;
+    int rc = secret ? buf_printf(&key, x->err, "Authorization: Bearer %s", secret) : 0;
     for (size_t i = 0; !rc && i <= sizeof fixed / sizeof fixed[0]; i++) {
         bool is_key = i == sizeof fixed / sizeof fixed[0];
-        if (is_key && !p->key) break;
-        struct curl_slist *longer = curl_slist_append(list, is_key ? key.p : fixed[i]);
+        if (is_key && !secret) break;
+        struct curl_slist *longer = x->curl->slist_append(list, is_key ? key.p : fixed[i]);
         if (longer)
             list = longer;
         else
-            rc = ox_err_set(err, OX_ENOMEM, "out of memory: headers of a request");
+            rc = ox_err_set(x->err, OX_ENOMEM, "out of memory: headers of a request");
     }
     remote_wipe(key.p, key.n);
     buf_deinit(&key);
     if (!rc) *out = list;
-    if (rc) drop_headers(list);
+    if (rc) drop_headers(x->curl, list);
     return rc;
 }
 
+/* Through a pointer curl's own check of option and type is lost: these two stand for it, and the
+ * options of other types are set in one place each. */
+static CURLcode set_number(const struct exchange *x, CURLoption option, long value) {
+    assert(option < CURLOPTTYPE_OBJECTPOINT);
+    return x->curl->easy_setopt(x->easy, option, value);
+}
+
+static CURLcode set_text(const struct exchange *x, CURLoption option, const char *value) {
+    assert(option > CURLOPTTYPE_OBJECTPOINT && option < CURLOPTTYPE_FUNCTIONPOINT);
+    return x->curl->easy_setopt(x->easy, option, value);
+}
+
 /* Each option that guards something must be taken: a libcurl without it is not used. */
-static bool set_guards(CURL *c) {
-    CURLcode rc = curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
-    rc |= curl_easy_setopt(c, CURLOPT_FOLLOWLOCATION, 0L);
-    rc |= curl_easy_setopt(c, CURLOPT_SSL_VERIFYPEER, 1L);
-    rc |= curl_easy_setopt(c, CURLOPT_SSL_VERIFYHOST, 2L);
+static bool set_guards(const struct exchange *x) {
+    CURLcode rc = set_number(x, CURLOPT_NOSIGNAL, 1);
+    rc |= set_number(x, CURLOPT_FOLLOWLOCATION, 0);
+    rc |= set_number(x, CURLOPT_SSL_VERIFYPEER, 1);
+    rc |= set_number(x, CURLOPT_SSL_VERIFYHOST, 2);
 #if LIBCURL_VERSION_NUM >= 0x075500
-    rc |= curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
+    rc |= set_text(x, CURLOPT_PROTOCOLS_STR, "http,https");
 #else
-    rc |= curl_easy_setopt(c, CURLOPT_PROTOCOLS, CURLPROTO_HTTP | CURLPROTO_HTTPS);
+    rc |= set_number(x, CURLOPT_PROTOCOLS, CURLPROTO_HTTP | CURLPROTO_HTTPS);
 #endif
 #if LIBCURL_VERSION_NUM >= 0x075700
-    curl_easy_setopt(c, CURLOPT_QUICK_EXIT, 1L); /* a stop does not wait for a name look-up */
+    set_number(x, CURLOPT_QUICK_EXIT, 1); /* a stop does not wait for a name look-up */
 #endif
     return rc == CURLE_OK;
 }
 
+/* Borrowed by curl until the exchange is over: headers, body, words. */
 static void set_post(struct exchange *x, struct curl_slist *headers, char *words) {
-    CURL *c = x->easy;
-    curl_easy_setopt(c, CURLOPT_URL, x->post->url);
-    curl_easy_setopt(c, CURLOPT_HTTPHEADER, headers);
-    curl_easy_setopt(c, CURLOPT_USERAGENT, "oxbow");
-    curl_easy_setopt(c, CURLOPT_POST, 1L);
-    curl_easy_setopt(c, CURLOPT_POSTFIELDS, x->post->body);
-    curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)x->post->n_body);
-    curl_easy_setopt(c, CURLOPT_WRITEFUNCTION, take_bytes);
-    curl_easy_setopt(c, CURLOPT_WRITEDATA, x);
-    curl_easy_setopt(c, CURLOPT_ERRORBUFFER, words);
-    curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_S);
-    curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, (long)SILENT_S);
-    curl_easy_setopt(c, CURLOPT_TCP_KEEPALIVE, 1L);
+    const curl_off_t n_body = (curl_off_t)x->post->n_body;
+    const curl_write_callback take = take_bytes;
+    x->curl->easy_setopt(x->easy, CURLOPT_HTTPHEADER, headers);
+    x->curl->easy_setopt(x->easy, CURLOPT_POSTFIELDSIZE_LARGE, n_body);
+    x->curl->easy_setopt(x->easy, CURLOPT_WRITEFUNCTION, take);
+    x->curl->easy_setopt(x->easy, CURLOPT_WRITEDATA, (void *)x);
+    x->curl->easy_setopt(x->easy, CURLOPT_ERRORBUFFER, words);
+    set_text(x, CURLOPT_URL, x->post->url);
+    set_text(x, CURLOPT_USERAGENT, "oxbow");
+    set_text(x, CURLOPT_POSTFIELDS, x->post->body);
+    set_number(x, CURLOPT_POST, 1);
+    set_number(x, CURLOPT_CONNECTTIMEOUT, CONNECT_S);
+    set_number(x, CURLOPT_LOW_SPEED_LIMIT, 1);
+    set_number(x, CURLOPT_LOW_SPEED_TIME, SILENT_S);
+    set_number(x, CURLOPT_TCP_KEEPALIVE, 1);
 }
 
 /* Until the transfer has ended; false: stopped. */
@@ -150,11 +171,12 @@ static bool run(struct http *h, const struct exchange *x, CURLcode *how) {
     *how = CURLE_FAILED_INIT;
     while (running) {
         if (x->post->stopped(x->post->user)) return false;
-        if (curl_multi_perform(h->multi, &running) != CURLM_OK) return true;
-        if (running && curl_multi_poll(h->multi, NULL, 0, WAIT_MS, NULL) != CURLM_OK) return true;
+        if (h->curl.multi_perform(h->multi, &running) != CURLM_OK) return true;
+        if (running && h->curl.multi_poll(h->multi, NULL, 0, WAIT_MS, NULL) != CURLM_OK)
+            return true;
     }
     int left;
-    const CURLMsg *m = curl_multi_info_read(h->multi, &left);
+    const CURLMsg *m = h->curl.multi_info_read(h->multi, &left);
     if (m && m->msg == CURLMSG_DONE) *how = m->data.result;
     return true;
 }
@@ -183,8 +205,8 @@ static const struct {
     {CURLE_UNSUPPORTED_PROTOCOL, "this is no address", "its url begins with https:// or http://"},
 };
 
-static int say_fault(CURLcode how, const char *words, ox_err *err) {
-    const char *detail = words[0] ? words : curl_easy_strerror(how);
+static int say_fault(const struct libcurl *curl, CURLcode how, const char *words, ox_err *err) {
+    const char *detail = words[0] ? words : curl->easy_strerror(how);
     for (size_t i = 0; i < sizeof faults / sizeof faults[0]; i++) {
         if (faults[i].code != how) continue;
         ox_err_set(err, OX_EIO, "%s: %.200s", faults[i].what, detail);
@@ -197,27 +219,28 @@ static int say_fault(CURLcode how, const char *words, ox_err *err) {
 int http_do(struct http *h, const struct http_post *p, struct http_reply *out, ox_err *err) {
     char words[CURL_ERROR_SIZE] = "";
     struct curl_slist *headers = NULL;
-    struct exchange x = {.easy = curl_easy_init(), .post = p, .reply = out, .err = err};
+    struct exchange x = {
+        .curl = &h->curl, .easy = h->curl.easy_init(), .post = p, .reply = out, .err = err};
     CURLcode how = CURLE_FAILED_INIT;
     bool ran = true;
     *out = (struct http_reply){0};
-    int rc = x.easy && set_guards(x.easy)
-                 ? make_headers(p, &headers, err)
+    int rc = x.easy && set_guards(&x)
+                 ? make_headers(&x, &headers)
                  : ox_err_set(err, OX_EFAIL, "this libcurl lacks what a safe request needs");
     if (!rc) {
         set_post(&x, headers, words);
-        curl_multi_add_handle(h->multi, x.easy);
+        h->curl.multi_add_handle(h->multi, x.easy);
         ran = run(h, &x, &how);
         read_head(&x); /* again: where a redirect leads is known at the end */
-        curl_multi_remove_handle(h->multi, x.easy);
+        h->curl.multi_remove_handle(h->multi, x.easy);
         if (!ran)
             rc = ox_err_set(err, OX_ECANCELLED, "stopped");
         else if (x.rc)
             rc = x.rc == HTTP_ENOUGH ? 0 : x.rc;
         else if (how != CURLE_OK && (out->status == 0 || out->status == 200))
-            rc = say_fault(how, words, err);
+            rc = say_fault(x.curl, how, words, err);
     }
-    curl_easy_cleanup(x.easy);
-    drop_headers(headers);
+    h->curl.easy_cleanup(x.easy);
+    drop_headers(&h->curl, headers);
     return rc;
 }

@@ -2,7 +2,7 @@
  *
  * TLS is verified, redirects are reported and not followed, only http and https are spoken. A stop
  * is seen within 50 ms, also while a name is looked up or nobody answers. Belongs to one thread.
- * http_none.c stands in its place where libcurl was missing at build time. */
+ * http_none.c stands in its place where libcurl's headers were missing at build time. */
 #ifndef REMOTE_HTTP_H
 #define REMOTE_HTTP_H
 
@@ -30,7 +30,7 @@ struct http_reply {
     struct buf refusal;     /* the first bytes of an answer with another status than 200 */
 };
 
-/* OX_EMODEL: built without libcurl, with the package's name. */
+/* Opens libcurl. OX_EMODEL: it is not there, or was not at build time; with the package's name. */
 int http_open(struct http **out, ox_err *err);
 void http_close(struct http *h); /* NULL is fine */
 /* 0: there is a status in *out. OX_ECANCELLED: stopped. OX_EIO: refused, no such host, TLS, cut

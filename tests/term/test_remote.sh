@@ -32,6 +32,25 @@ if [ "$rc" = 3 ] && grep -q 'without libcurl' "$tmp/err"; then
     echo "SKIP built without libcurl"
     [ $n_failed = 0 ]; exit
 fi
+# libcurl is opened when a server is named, not at the start; one that cannot serve is told as a missing one
+ldd "$real" >libs
+grep -q libcurl libs && fail "libcurl is linked: every start pays for it"
+mkdir lib
+office() { run env LD_LIBRARY_PATH="$tmp/lib" "$real" "$@" -m remote:office </dev/null; }
+told() { # words, status, what
+    is_rc "$2" "$3"; err_has "$1" "$3"; err_has "fix:   install libcurl4 " "$3"; err_has "where: open libcurl" "$3"
+}
+: >lib/libcurl.so.4
+office ask x
+told "is reached through libcurl: $tmp/lib/libcurl.so.4: file too short" 3 "a damaged libcurl"
+office doctor
+is_rc 1 "doctor"; out_has "bad   model" "doctor"; out_has "fix: install libcurl4 " "doctor"
+run env LD_LIBRARY_PATH="$tmp/lib" "$fake" ask hi </dev/null
+is_rc 0 "a damaged libcurl and a model here"
+cp "$(sed -n 's/.*libjansson.* => \([^ ]*\).*/\1/p' libs)" lib/libcurl.so.4
+office ask x
+told "libcurl.so.4 has no curl_global_init" 3 "a library of another kind"
+ask "hello there"
 is_rc 0 "an answer"; out_is 'Remote says “hello there” 😀\n' "an answer"
 err_has "remote, no saved states" "first use"; err_has "-- all goes to $url, model big" "first use says where it goes"
 [ "$(head -n 1 srv/request-1)" = /v1/chat/completions ] || fail "path of the request"

@@ -121,6 +121,7 @@ static void bring_draft(struct effects *fx) {
 
 static void leave_session(struct effects *fx, bool keeps_docs) {
     if (fx->st && fx->s->chat_id && fx->is_locked) store_chat_unlock(fx->st, fx->s->chat_id);
+    if (fx->writes && fx->s->chat_id && !fx->is_locked) effects_notice(fx, true, "%s", "");
     fx->is_locked = false;
     effects_tree_drop(fx);
     if (!keeps_docs) effects_forget_docs(fx);
@@ -144,8 +145,8 @@ static int open_session(struct effects *fx, int64_t chat, ox_err *err) {
     if (!fx->tree.is_going) effects_documents(fx);
     bring_draft(fx);
     effects_ahead(fx, &row); /* the first question is still to be typed */
-    fx->is_locked = store_chat_lock(fx->st, chat, &busy) == 0;
-    if (!fx->is_locked) effects_notice(fx, true, "%s; it can be read here, and forked", busy.what);
+    if (effects_claim(fx, &busy) == OX_EBUSY)
+        effects_notice(fx, true, "in use by another oxbow; /fork goes on in a copy");
     return 0;
 }
 
@@ -238,7 +239,7 @@ static int take_document(struct effects *fx, struct ingest *in, ox_err *err) {
     struct buf name = {0}, base = {0};
     int rc = text_show(&name, buf_str(&in->name), in->name.n, TEXT_LINE, err);
     if (!rc) rc = text_show(&base, buf_str(&in->name), in->n_base, TEXT_LINE, err);
-    if (!rc && fx->st) {
+    if (!rc && fx->writes) {
         const struct store_doc d = {.name = buf_str(&base),
                                     .text = text,
                                     .n_bytes = n,
@@ -271,7 +272,7 @@ static int take_document(struct effects *fx, struct ingest *in, ox_err *err) {
     } else if (!rc && ev.doc.text && ev.doc.name) {
         effects_event(fx, &ev);
         rc = effects_count_doc(fx, id, err);
-        if (fx->st && fx->n_docs > 0 && !here) fx->doc[fx->n_docs - 1].is_reading_in = true;
+        if (fx->writes && fx->n_docs > 0 && !here) fx->doc[fx->n_docs - 1].is_reading_in = true;
     }
     cite_index_free(ev.doc.index); /* left empty if it was taken over */
     ox_free(ev.doc.text);
@@ -515,13 +516,18 @@ static void suspend(struct effects *fx) {
 void effects_draft(struct effects *fx, const char *text, size_t n, size_t cursor) {
     ox_err e = {0};
     const char *place = fx->s->uid[0] ? fx->s->uid : "new";
-    if (!fx->st || !store_draft_put(fx->st, place, text, n, cursor, &e)) return;
+    if (!fx->writes || !store_draft_put(fx->st, place, text, n, cursor, &e)) return;
     if (store_is_full(fx->st)) effects_not_saved(fx, &e);
 }
 
 /* The tree on screen is about to go. What a full disk kept out of the database is only there. */
 static bool leaves_tree(enum effect_kind k) {
     return k == FX_OPEN || k == FX_NEW || k == FX_FORK || k == FX_DELETE;
+}
+
+/* Which branch is shown is for the process to say that has the session. */
+static bool is_ours(const struct effects *fx) {
+    return fx->writes && fx->is_locked;
 }
 
 static int run(struct effects *fx, const struct effect *e, ox_err *err) {
@@ -546,7 +552,7 @@ static int run(struct effects *fx, const struct effect *e, ox_err *err) {
     case FX_STOP: effects_stop(fx); return 0;
     case FX_DRAFT: effects_draft(fx, e->text, e->n, (size_t)e->id); return 0;
     case FX_HISTORY:
-        if (!fx->st || e->n >= 65536 || fx->unsaved.is_full) return 0;
+        if (!fx->writes || e->n >= 65536 || fx->unsaved.is_full) return 0;
         return store_input_add(fx->st, fx->s->chat_id, e->text, err);
     case FX_LIST: return effects_list(fx, err);
     case FX_PREVIEW: return effects_preview(fx, e->id, err);
@@ -558,7 +564,7 @@ static int run(struct effects *fx, const struct effect *e, ox_err *err) {
     case FX_DELETE:
     case FX_PIN:
     case FX_FORK:
-    case FX_BRANCH: return e->kind == FX_BRANCH && !fx->st ? 0 : change_session(fx, e, err);
+    case FX_BRANCH: return e->kind == FX_BRANCH && !is_ours(fx) ? 0 : change_session(fx, e, err);
     case FX_EXPORT: return export_chat(fx, e, err);
     case FX_FILE: return add_file(fx, e->text, err);
     case FX_PATH: return complete_path(fx, e->text, err);
@@ -616,9 +622,11 @@ int effects_open_store(struct effects *fx, ox_err *err) {
     }
     if (rc)
         effects_notice(fx, true, "NOT SAVED: %s", e.what);
-    else if (store_is_read_only(fx->st))
+    else
+        fx->writes = !store_is_read_only(fx->st);
+    if (!rc && !fx->writes)
         effects_notice(fx, true, "NOT SAVED: the database is read-only");
-    else if (store_note(fx->st)[0])
+    else if (!rc && store_note(fx->st)[0])
         effects_notice(fx, false, "%s", store_note(fx->st));
     return 0;
 }

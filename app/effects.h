@@ -101,6 +101,7 @@ struct effects {
         char words[128]; /* it is told behind these */
     } price;
     struct effect waiting; /* FX_ASK before the model was loaded */
+    bool writes;           /* the database takes what is written; else it is only read */
     bool is_locked;        /* the session is ours to write */
     double followed_at;    /* else: when it was last looked at */
     uint64_t load_job;
@@ -154,7 +155,10 @@ int effects_tree(struct effects *fx, int64_t chat, int64_t leaf, struct chat *ou
 bool effects_tree_idle(struct effects *fx); /* a slice; true: something was done */
 void effects_tree_finish(struct effects *fx);
 void effects_tree_drop(struct effects *fx);
-/* A session that another process has is followed while it is shown. at: when it is due; 0: never */
+/* OX_EBUSY if another process has the session on screen; it is ours from here on if it is free. */
+int effects_claim(struct effects *fx, ox_err *err);
+/* A session that another process has is followed while it is shown, and taken once it is free. at:
+ * when it is due; 0: never */
 double effects_follow_at(const struct effects *fx);
 void effects_follow_tend(struct effects *fx);
 void effects_documents(struct effects *fx); /* of the conversation on screen */
@@ -180,7 +184,8 @@ void effects_fail(struct effects *fx,
                   const ox_err *e); /* an effect failed: shown, nothing else happens */
 void effects_notice(struct effects *fx, bool stays, const char *fmt, ...) OX_PRINTF(3, 4);
 void effects_usage(struct effects *fx);
-/* A save that failed: a full disk is told once and tried again, another reason ends the saving. */
+/* A save that failed: a full disk is told once and tried again, another reason ends the saving;
+ * what is kept already can still be read. */
 void effects_not_saved(struct effects *fx, const ox_err *e);
 int effects_save_again(struct effects *fx, ox_err *err); /* OX_EIO: still full */
 /* After a full disk: each 5 s. tend_at: when the next time is; 0: nothing to do. */

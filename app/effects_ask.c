@@ -90,13 +90,12 @@ static int add_task(struct prompt *p, const char *name, ox_err *err) {
  */
 
 void effects_not_saved(struct effects *fx, const ox_err *e) {
+    if (!fx->writes) return; /* and was told */
     bool is_full = store_is_full(fx->st);
     if (!is_full || !fx->unsaved.is_full) effects_notice(fx, true, "NOT SAVED: %s", e->what);
     fx->unsaved.is_full = is_full;
     fx->unsaved.retry_at = effects_clock() + RETRY_S;
-    if (is_full) return;
-    store_close(fx->st);
-    fx->st = NULL;
+    if (!is_full) fx->writes = false;
 }
 
 static void tell_saved(struct effects *fx, int64_t chat, int64_t from, int64_t to) {
@@ -143,7 +142,7 @@ static int write_turn(struct effects *fx, int64_t *answer, const struct ox_sampl
 static void save_turn(struct effects *fx) {
     struct fx_answer *a = &fx->answer;
     ox_err e = {0};
-    if (!fx->st) return;
+    if (!fx->writes) return;
     if (store_is_tight(fx->st)) saved_turn_room(fx->st, fx->conf);
     int rc = write_turn(fx, &a->id, &a->how, &e);
     if (rc && store_is_full(fx->st) && saved_turn_room(fx->st, fx->conf))
@@ -157,7 +156,7 @@ static void save_part(struct effects *fx, bool flush) {
     size_t n_tok = a->tok.n - a->n_saved_tok;
     double now = effects_clock();
     if (!flush && n_tok < PART_TOKENS && now - a->saved_at < PART_S) return;
-    if (fx->st && a->id > 0 && (n_tok > 0 || a->text.n > 0 || a->thought.n > 0)) {
+    if (fx->writes && a->id > 0 && (n_tok > 0 || a->text.n > 0 || a->thought.n > 0)) {
         struct chat_node more = {.text = a->text.p,
                                  .n_bytes = a->text.n,
                                  .thought = a->thought.p,
@@ -178,7 +177,7 @@ static void save_part(struct effects *fx, bool flush) {
 static void save_finish(struct effects *fx, enum chat_end end, const struct chat_ledger *cost) {
     struct fx_answer *a = &fx->answer;
     ox_err e = {0};
-    if (!fx->st || a->id <= 0) return; /* not in the database: after the end, all at once */
+    if (!fx->writes || a->id <= 0) return; /* not in the database: after the end, all at once */
     int rc = store_msg_finish(fx->st, a->id, end, cost, saved_turn_stop(end), &e);
     if (rc && store_is_full(fx->st)) fx->unsaved.answer = a->id;
     if (rc) effects_not_saved(fx, &e);
@@ -189,7 +188,7 @@ int effects_save_again(struct effects *fx, ox_err *err) {
     struct fx_unsaved *u = &fx->unsaved;
     const struct chat_node *a = u->answer ? chat_find(&fx->s->chat, u->answer) : NULL;
     ox_err e = {0};
-    if (!fx->st || !u->is_full) return 0;
+    if (!fx->writes || !u->is_full) return 0;
     u->retry_at = effects_clock() + RETRY_S;
     saved_turn_room(fx->st, fx->conf);
     int rc = 0;
@@ -202,6 +201,7 @@ int effects_save_again(struct effects *fx, ox_err *err) {
     if (!rc) {
         if (a) store_cites_check(fx->st, a->id, NULL);
         *u = (struct fx_unsaved){0};
+        effects_notice(fx, true, "%s", "");
         effects_notice(fx, false, "the disk has room again: all is saved");
         return 0;
     }
@@ -216,19 +216,19 @@ int effects_save_again(struct effects *fx, ox_err *err) {
 /* The answer ends, and T1 did not get in: all of it goes once there is room. */
 static void note_unsaved(struct effects *fx) {
     const struct fx_answer *a = &fx->answer;
-    if (!fx->st || !a->job || a->id >= 0) return;
+    if (!fx->writes || !a->job || a->id >= 0) return;
     fx->unsaved.answer = a->id;
     fx->unsaved.how = a->how;
 }
 
 double effects_tend_at(const struct effects *fx) {
-    bool waits = fx->st && (fx->unsaved.is_full || store_is_tight(fx->st));
+    bool waits = fx->writes && (fx->unsaved.is_full || store_is_tight(fx->st));
     return waits ? fx->unsaved.retry_at : 0;
 }
 
 void effects_tend(struct effects *fx) {
     double at = effects_tend_at(fx), now = effects_clock();
-    if (!fx->st || (!fx->unsaved.is_full && !store_is_tight(fx->st)) || now < at) return;
+    if (!fx->writes || (!fx->unsaved.is_full && !store_is_tight(fx->st)) || now < at) return;
     fx->unsaved.retry_at = now + RETRY_S;
     if (fx->unsaved.is_full && !fx->answer.job)
         effects_save_again(fx, NULL);
@@ -376,8 +376,9 @@ static int send_continue(struct effects *fx, int64_t id, ox_err *err) {
 
 void effects_ask(struct effects *fx, const struct effect *e) {
     effects_title_stop(fx);
-    if (fx->load_err.code) {
-        fail_answer(fx, &fx->load_err, 0);
+    ox_err failed = fx->load_err;
+    if (failed.code || effects_claim(fx, &failed)) {
+        fail_answer(fx, &failed, 0);
         return;
     }
     if (!fx->info) { /* the model is still loading: the question is kept and goes then */
@@ -387,7 +388,6 @@ void effects_ask(struct effects *fx, const struct effect *e) {
         return;
     }
     struct fx_answer *a = &fx->answer;
-    ox_err failed = {0};
     effects_tree_finish(fx);
     drop_answer(fx);
     if (fx->unsaved.answer && effects_save_again(fx, &failed)) {
@@ -462,7 +462,7 @@ static void take_loaded(struct effects *fx) {
     if (i->is_remote) snprintf(ev.model.place, sizeof ev.model.place, "%s", i->device);
     const struct store_model m = saved_turn_model(fx->conf, i);
     ox_err e = {0};
-    if (fx->st && store_model_use(fx->st, &m, &e)) effects_not_saved(fx, &e);
+    if (fx->writes && store_model_use(fx->st, &m, &e)) effects_not_saved(fx, &e);
     ev.flag = fx->is_changing && (fx->vocab.hi != i->vocab.hi || fx->vocab.lo != i->vocab.lo);
     for (size_t d = 0; d < fx->n_docs && ev.flag; d++)
         fx->doc[d].tok.n = 0;
@@ -510,7 +510,7 @@ static void reopen(struct effects *fx) {
                                .tok = a->tok.v,
                                .n_tok = a->tok.n};
     ox_err e = {0};
-    if (fx->st && a->id > 0 && store_msg_reopen(fx->st, fx->s->chat_id, a->id, &so_far, &e)) {
+    if (fx->writes && a->id > 0 && store_msg_reopen(fx->st, fx->s->chat_id, a->id, &so_far, &e)) {
         worker_cancel(fx->w);
         fail_answer(fx, &e, 0);
         return;
@@ -557,14 +557,15 @@ static void save_cites(struct effects *fx, int64_t answer) {
     for (size_t i = 0; src && i < s->n_docs; i++)
         src[i] = (struct cited_source){{s->doc[i].d.index, s->doc[i].d.text, 1}, s->doc[i].d.id, 0};
     bool is_shown = false;
-    for (size_t m = 0; src && fx->st && m < s->sheet.n; m++) {
+    for (size_t m = 0; src && fx->writes && m < s->sheet.n; m++) {
         const struct chat_node *node = s->sheet.path[m];
         is_shown = is_shown || node->id == answer;
         const struct sheet_item *item = node->id == answer ? sheet_get(&s->sheet, m) : NULL;
-        if (item && item->cites.n)
+        if (item && item->cites.n && fx->writes)
             store_cites_found(fx->st, answer, node->text, item->cites.v, item->cites.n, src, NULL);
     }
-    if (fx->st && !is_shown) store_cites_check(fx->st, answer, NULL); /* the next seed has begun */
+    if (fx->writes && !is_shown)
+        store_cites_check(fx->st, answer, NULL); /* the next seed has begun */
     ox_free(src);
 }
 
@@ -598,7 +599,7 @@ static void take_counted(struct effects *fx, struct news *n) {
         d->tok = n->tok;
         n->tok = (struct ox_tokens){0};
         const struct open_doc *open = effects_find_doc(fx, d->id);
-        if (fx->st && open && d->id > 0 && !d->is_reading_in)
+        if (fx->writes && open && d->id > 0 && !d->is_reading_in)
             store_doc_tokens_put(fx->st, d->id, open->d.from, effects_doc_end(open), d->tok.v,
                                  d->tok.n, NULL);
         struct event ev = {.kind = EV_COUNTED, .id = d->id, .number = d->tok.n};

@@ -46,8 +46,12 @@ static int plan(struct effects *fx, ox_err *err) {
     k->doc.first_line = sheet_line_of(&fx->s->sheet_doc[k->number - 1], d->d.from);
     k->doc.tok.n = d->d.n_tokens;
     int rc = buf_add(&k->doc.text, d->d.text + k->doc.from, k->doc.to - k->doc.from, err);
-    k->talk = (struct talk){
-        .conf = fx->conf, .st = fx->st, .w = fx->w, .info = fx->info, .doc = &k->doc, .n_docs = 1};
+    k->talk = (struct talk){.conf = fx->conf,
+                            .st = fx->writes ? fx->st : NULL,
+                            .w = fx->w,
+                            .info = fx->info,
+                            .doc = &k->doc,
+                            .n_docs = 1};
     const struct summarize_opts opts = {0};
     return rc ? rc : summarize_plan(&k->sum, &k->talk, &opts, err);
 }
@@ -113,7 +117,7 @@ void effects_summarize(struct effects *fx, const struct effect *e) {
     }
     fx->summary->number = fx->s->job.n_doc;
     effects_begin_answer(fx, e->id2);
-    if (plan(fx, &failed))
+    if (effects_claim(fx, &failed) || plan(fx, &failed))
         fail(fx, &failed);
     else
         next_step(fx);

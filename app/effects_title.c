@@ -23,7 +23,7 @@ static bool is_waiting(const struct effects *fx) {
 
 void effects_title_want(struct effects *fx, const struct chat_ledger *l) {
     bool is_good = fx->info && fx->info->weight_bytes >= SUMMARY_SMALL_BYTES;
-    if (!fx->conf->titles || !is_good || !fx->st || l->n_in + l->n_out > LONG_TOKENS) return;
+    if (!fx->conf->titles || !is_good || !fx->writes || l->n_in + l->n_out > LONG_TOKENS) return;
     fx->title.at = effects_clock() + IDLE_S;
     fx->title.chat = fx->s->chat_id;
 }
@@ -45,7 +45,7 @@ void effects_title_tend(struct effects *fx) {
     const char *task = prompt_builtin("title");
     if (fx->title.at == 0 || effects_clock() < fx->title.at) return;
     fx->title.at = 0;
-    if (is_waiting(fx) || !fx->st || fx->title.chat != fx->s->chat_id ||
+    if (is_waiting(fx) || !fx->writes || fx->title.chat != fx->s->chat_id ||
         store_chat_get(fx->st, fx->title.chat, &row, NULL) || row.title_by != STORE_TITLE_LINE)
         return;
     struct work job = {.kind = WORK_ANSWER,
@@ -76,7 +76,7 @@ static int clean(const struct buf *text, struct buf *out) {
 
 static void take_title(struct effects *fx) {
     struct buf title = {0};
-    if (clean(&fx->title.text, &title) == 0 && title.n > 2 && fx->st &&
+    if (clean(&fx->title.text, &title) == 0 && title.n > 2 && fx->writes &&
         store_chat_title(fx->st, fx->title.chat, buf_str(&title), STORE_TITLE_MODEL, NULL) == 0)
         effects_changed(fx, fx->title.chat, NULL);
     buf_deinit(&title);

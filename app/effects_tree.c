@@ -136,9 +136,26 @@ bool effects_tree_idle(struct effects *fx) {
 
 static const double FOLLOW_S = 0.25;
 
+int effects_claim(struct effects *fx, ox_err *err) {
+    ox_err held = {0};
+    if (!fx->writes || !fx->s->chat_id || fx->is_locked) return 0;
+    int rc = store_chat_lock(fx->st, fx->s->chat_id, &held);
+    fx->is_locked = rc == 0;
+    if (rc != OX_EBUSY) return 0; /* locks do not work there: T1 will say what else does not */
+    if (err) *err = held;
+    ox_err_fix(err, "/fork goes on in a copy; or leave it there");
+    return rc;
+}
+
+/* What was asked here and could not be saved is in no database. */
+static bool has_own(const struct effects *fx) {
+    const struct chat *c = &fx->s->chat;
+    return c->n > 0 && c->node[c->n - 1].id < 0;
+}
+
 static bool follows(const struct effects *fx) {
     return fx->st && fx->s->chat_id && !fx->is_locked && fx->s->screen == SCREEN_CHAT &&
-           !fx->tree.is_going;
+           !fx->tree.is_going && !has_own(fx);
 }
 
 double effects_follow_at(const struct effects *fx) {
@@ -152,7 +169,13 @@ void effects_follow_tend(struct effects *fx) {
     struct event ev = {.kind = EV_TREE};
     if (!follows(fx) || now < fx->followed_at + FOLLOW_S) return;
     fx->followed_at = now;
-    if (!store_has_changed(fx->st) || store_chat_get(fx->st, fx->s->chat_id, &row, NULL)) return;
+    if (effects_claim(fx, NULL) == 0 && fx->is_locked) {
+        effects_notice(fx, true, "%s", "");
+        effects_notice(fx, false, "the other oxbow has left; questions go on here");
+    }
+    if ((!store_has_changed(fx->st) && !fx->is_locked) ||
+        store_chat_get(fx->st, fx->s->chat_id, &row, NULL))
+        return;
     if (effects_tree(fx, row.id, row.leaf, &ev.chat.tree, NULL)) return;
     if (fx->tree.is_going) { /* a long one: told when all of it is there */
         chat_deinit(&ev.chat.tree);

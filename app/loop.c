@@ -142,7 +142,7 @@ static double next_wait(const struct loop *l, double keys_since) {
     if (keys >= 0) wait = sooner(wait, keys_since + keys / 1000.0 - now);
     if (s->dirty) wait = sooner(wait, l->drawn_at + FRAME_S - now);
     if (l->typed_at > 0) wait = sooner(wait, l->typed_at + DRAFT_S - now);
-    if (s->notice.text[0] && !s->notice.stays) wait = sooner(wait, s->notice.until - now);
+    if (s->notice.text[0]) wait = sooner(wait, s->notice.until - now);
     if (s->job.busy == BUSY_READING || s->job.busy == BUSY_WRITING) wait = sooner(wait, CLOCK_S);
     double tend_at = effects_tend_at(&l->fx);
     if (tend_at > 0) wait = sooner(wait, tend_at - now);

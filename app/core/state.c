@@ -80,12 +80,12 @@ const char *state_search_words(const struct app_state *s) {
 void state_notice(struct app_state *s, bool stays, const char *fmt, ...) {
     va_list args;
     va_start(args, fmt);
-    vsnprintf(s->notice.text, sizeof s->notice.text, fmt, args);
+    char *text = stays ? s->notice.standing : s->notice.text;
+    vsnprintf(text, NOTICE_BYTES, fmt, args);
     va_end(args);
-    size_t n = strlen(s->notice.text);
-    s->notice.text[text_valid(s->notice.text, n)] = 0; /* cut at a whole character */
+    text[text_valid(text, strlen(text))] = 0; /* cut at a whole character */
+    if (stays) s->notice.text[0] = 0;
     s->notice.until = s->now + NOTICE_SECONDS;
-    s->notice.stays = stays;
     s->dirty = true;
 }
 

@@ -100,10 +100,10 @@ struct find {
     struct buf words;
 };
 
+enum { NOTICE_BYTES = 256 };
 struct notice {
-    char text[256];
+    char text[NOTICE_BYTES], standing[NOTICE_BYTES]; /* standing: shown while text is empty */
     double until;
-    bool stays, is_error;
 };
 
 struct app_state {
@@ -201,7 +201,8 @@ void state_deinit(struct app_state *s);
 struct chat_node *state_chosen(const struct app_state *s);
 /* The words of a search in all texts, in the filter line of the list; NULL: it filters titles. */
 const char *state_search_words(const struct app_state *s);
-/* A line for the status row, for NOTICE_SECONDS or until replaced. */
+/* A line for the status row, for NOTICE_SECONDS or until replaced. One that stays (NOT SAVED) comes
+ * back behind those that do not; an empty one ends it. */
 void state_notice(struct app_state *s, bool stays, const char *fmt, ...) OX_PRINTF(3, 4);
 unsigned state_places(const struct app_state *s); /* for keymap_find */
 bool state_is_busy(const struct app_state *s);

@@ -421,7 +421,7 @@ static int handle_mouse(struct update *u) {
 }
 
 static void expire(struct app_state *s) {
-    if (s->notice.text[0] && !s->notice.stays && s->now >= s->notice.until) {
+    if (s->notice.text[0] && s->now >= s->notice.until) {
         s->notice.text[0] = 0;
         s->dirty = true;
     }

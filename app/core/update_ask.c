@@ -254,11 +254,11 @@ static void take_progress(struct update *u) {
     s->job.n_behind = (size_t)u->ev->number3;
 }
 
-/* Tokens of the path, about: what the next question will read. */
-static size_t count_path(const struct app_state *s) {
+/* Tokens of the path from message `i` on, about: what the next question will read. */
+static size_t count_path(const struct app_state *s, size_t i) {
     enum { MARKS = 8, BYTES_PER_TOKEN = 4 };
     size_t used = 0;
-    for (size_t i = 0; i < s->sheet.n; i++) {
+    for (; i < s->sheet.n; i++) {
         const struct chat_node *m = s->sheet.path[i];
         used += MARKS + (m->n_tok ? m->n_tok : m->n_bytes / BYTES_PER_TOKEN);
         for (size_t k = 0; k < m->n_docs; k++)
@@ -268,21 +268,36 @@ static size_t count_path(const struct app_state *s) {
     return used;
 }
 
+/* The last answer that was counted knows all before it; what was cut off behind it is estimated. */
+void update_count_used(struct app_state *s) {
+    size_t i = s->sheet.n;
+    while (i > 0 && s->sheet.path[i - 1]->ledger.n_in == 0)
+        i--;
+    const struct chat_ledger none = {0}, *l = i > 0 ? &s->sheet.path[i - 1]->ledger : &none;
+    s->n_used = l->n_in + l->n_out + count_path(s, i);
+    s->is_used_about = i < s->sheet.n || l->ran == CHAT_RAN_REMOTE_ABOUT;
+}
+
 static void tell_cost(struct app_state *s, const struct chat_ledger *l) {
     char reused[SAY_BYTES], read[SAY_BYTES], time[SAY_BYTES], cost[SAY_COST_BYTES];
     size_t fresh = l->n_in > l->n_reused ? l->n_in - l->n_reused : 0;
-    if (l->load_s > 0 && l->n_reused > 0)
+    bool is_free = !s->notice.standing[0]; /* the row above the answer says it too */
+    if (is_free && l->load_s > 0 && l->n_reused > 0)
         state_notice(s, false, "resumed %s tokens from saved state in %s%s",
                      say_count(reused, l->n_reused), say_time(time, l->load_s),
                      l->exact ? ", exact" : "");
-    else if (!s->notice.stays && l->ran != CHAT_RAN_HERE)
+    else if (is_free && l->ran != CHAT_RAN_HERE)
         state_notice(s, false, "%s", say_cost(cost, l));
-    else if (!s->notice.stays)
+    else if (is_free)
         state_notice(s, false, "read %s, reused %s", say_count(read, fresh),
                      say_count(reused, l->n_reused));
     s->is_used_about = s->job.is_aside || l->ran == CHAT_RAN_REMOTE_ABOUT;
-    size_t used = s->job.is_aside ? count_path(s) : l->n_in + l->n_out, before = s->n_used;
+    size_t used = s->job.is_aside ? count_path(s, 0) : l->n_in + l->n_out, before = s->n_used;
     s->n_used = used;
+    int mark = budget_mark(before, used, s->model.limit);
+    if (mark)
+        state_notice(s, false,
+                     "%d %% of the context is used; /compact makes room, /new starts afresh", mark);
     if (s->model.trained && before <= s->model.trained && used > s->model.trained)
         state_notice(s, false, "past %s: this model was trained to %s",
                      say_short(reused, s->model.trained), say_count(read, s->model.trained));
@@ -343,6 +358,7 @@ static int take_back(struct update *u) {
     s->chat.leaf = is_new ? leaf : chat_leaf_below(&s->chat, question);
     s->job = (struct job){0};
     if (!rc) rc = update_path(u);
+    update_count_used(s);
     update_show_end(u);
     return rc;
 }

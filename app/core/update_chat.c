@@ -54,6 +54,7 @@ int update_show_leaf(struct update *u, int64_t leaf) {
     }
     s->chat.leaf = leaf;
     int rc = update_path(u);
+    update_count_used(s);
     update_show_end(u);
     return rc ? rc : update_fx(u, FX_BRANCH, s->chat_id, leaf, NULL);
 }
@@ -563,13 +564,10 @@ static int take_chat(struct update *u) {
     s->docs.drag = (struct doc_drag){0};
     s->job = (struct job){0};
     s->seeds.n = 0;
-    s->n_used = 0;
     context_deinit(&s->context);
     buf_cut(&s->queued, 0);
-    for (size_t i = 0; i < s->chat.n; i++)
-        if (s->chat.node[i].ledger.n_in > 0)
-            s->n_used = s->chat.node[i].ledger.n_in + s->chat.node[i].ledger.n_out;
     int rc = update_path(u);
+    update_count_used(s);
     update_show_end(u);
     return rc;
 }
@@ -588,6 +586,7 @@ static int take_tree(struct update *u) {
     s->chat = full;
     size_t top = s->top.i, chosen = s->chosen;
     if (!rc) rc = update_path(u); /* the sheet lets go of the nodes of before */
+    if (!state_is_busy(s)) update_count_used(s);
     chat_deinit(&part);
     size_t older = 0;
     while (older < s->sheet.n && s->sheet.path[older]->id != first)

@@ -121,12 +121,13 @@ static int draw_meter(const struct app_state *s, struct frame *f, int x, int y, 
 }
 
 static void event_words(const struct app_state *s, char *out, size_t n) {
-    bool is_urgent = s->notice.text[0] && s->notice.stays;
-    if (state_is_busy(s) && s->seeds.n > 0 && !is_urgent)
+    if (state_is_busy(s) && s->seeds.n > 0 && !s->notice.standing[0])
         snprintf(out, n, "answer %zu of %zu; Esc keeps the finished ones", s->seeds.done + 1,
                  s->seeds.n);
     else if (s->notice.text[0])
         snprintf(out, n, "%s", s->notice.text);
+    else if (s->notice.standing[0])
+        snprintf(out, n, "%s", s->notice.standing);
     else if (!s->is_loaded && s->loading[0])
         snprintf(out, n, "loading %s", s->loading);
     else if (s->job.busy == BUSY_WAITING)
@@ -159,6 +160,6 @@ void view_status(struct app_state *s, struct frame *f) {
     int after = draw_meter(s, f, x, r.y, end);
     x = after > x ? after + 2 : x;
     event_words(s, words, sizeof words);
-    bool warns = s->notice.stays && s->notice.text[0];
+    bool warns = s->notice.standing[0] && !s->notice.text[0];
     view_text(f, x, r.y, end, words, strlen(words), warns ? STYLE_WARN : STYLE_TEXT);
 }

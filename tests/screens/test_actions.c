@@ -173,6 +173,60 @@ static void test_actions__long_reading_is_asked_for(void **state) {
     }
 }
 
+/* What stands comes back behind what passes; costs do not hide it; an empty one ends it. */
+static void test_actions__not_saved_stands(void **state) {
+    struct stage st;
+    struct event stands = {.kind = EV_NOTICE, .text = "NOT SAVED: no room", .flag = true};
+    struct event done = {.kind = EV_DONE, .end = CHAT_DONE};
+    done.ledger = (struct chat_ledger){.n_in = 50, .n_reused = 40, .n_out = 2, .load_s = 1};
+    open_chat(&st, CHAT_DONE, "Two lights failed.");
+    stage_event(&st, stands);
+    stage_event(&st, (struct event){.kind = EV_NOTICE, .text = "copied 18 characters"});
+    stage_draw(&st);
+    assert_true(stage_has(&st, "copied 18 characters"));
+    st.now += 11;
+    stage_event(&st, (struct event){.kind = EV_TICK});
+    stage_draw(&st);
+    assert_true(stage_has(&st, "NOT SAVED: no room"));
+    type_command(&st, "Why?");
+    stage_answer(&st, "The storm.");
+    stage_event(&st, done);
+    stage_draw(&st);
+    assert_true(stage_has(&st, "NOT SAVED: no room"));
+    stands.text = "";
+    stage_event(&st, stands);
+    stage_draw(&st);
+    assert_false(stage_has(&st, "NOT SAVED"));
+    stage_close(&st);
+}
+
+static void test_actions__meter_is_of_the_path(void **state) {
+    struct stage st;
+    struct event done = {.kind = EV_DONE, .end = CHAT_DONE};
+    open_chat(&st, CHAT_DONE, "Two lights failed.");
+    st.s.model.limit = 1000;
+    assert_int_equal(st.s.n_used, 45);
+    type_command(&st, "Why?");
+    done.ledger = (struct chat_ledger){.n_in = 700, .n_out = 49};
+    stage_event(&st, done);
+    stage_draw(&st);
+    assert_false(stage_has(&st, "of the context is used"));
+    type_command(&st, "Who?");
+    done.ledger = (struct chat_ledger){.n_in = 760, .n_out = 30};
+    stage_event(&st, done);
+    stage_draw(&st);
+    assert_true(stage_has(&st, "75 % of the context is used; /compact"));
+    assert_int_equal(st.s.n_used, 790);
+    type_command(&st, "/undo 2"); /* another branch, another meter */
+    assert_int_equal(st.s.n_used, 45);
+    stage_close(&st);
+    open_chat(&st, CHAT_CRASHED, "Two lights failed.");
+    chat_find(&st.s.chat, 2)->ledger = (struct chat_ledger){0}; /* what a dead process leaves */
+    update_count_used(&st.s);
+    assert_true(st.s.is_used_about && st.s.n_used > 0);
+    stage_close(&st);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_actions__continue_is_the_same_message),
@@ -180,7 +234,9 @@ int main(void) {
         cmocka_unit_test(test_actions__continue_that_cannot_begin_changes_nothing),
         cmocka_unit_test(test_actions__going_back_asks_for_the_price),
         cmocka_unit_test(test_actions__long_reading_is_asked_for),
+        cmocka_unit_test(test_actions__meter_is_of_the_path),
         cmocka_unit_test(test_actions__model_names_its_price),
+        cmocka_unit_test(test_actions__not_saved_stands),
         cmocka_unit_test(test_actions__part_of_a_file_keeps_its_lines),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,11 +21,18 @@ static void limit(int what, rlim_t n) {
     setrlimit(what, &r);
 }
 
+/* A group of its own, for kill(-pid). Both sides make it, whoever comes first: a parent that stops
+ * the child at once would find no such group, and then wait for a child that nobody told. */
+static pid_t fork_group(void) {
+    pid_t pid = fork();
+    if (pid >= 0) setpgid(pid, pid);
+    return pid;
+}
+
 /* In the child, between fork and exec: async-signal-safe calls only. */
 static void become(const char *const *argv, const struct child_limits *l, int out) {
     static char path[] = "PATH=/usr/local/bin:/usr/bin:/bin", lang[] = "LC_ALL=C.UTF-8";
     char *env[] = {path, lang, NULL};
-    setpgid(0, 0);
     int null = open("/dev/null", O_RDWR);
     dup2(null, 0);
     dup2(out, 1);
@@ -84,7 +91,7 @@ int child_capture(const char *const *argv, const struct child_limits *limits, in
     if (pipe(ends)) return ox_err_set(err, OX_EIO, "cannot make a pipe: %s", strerror(errno));
     fcntl(ends[0], F_SETFD, FD_CLOEXEC);
     fcntl(ends[1], F_SETFD, FD_CLOEXEC);
-    pid_t pid = fork();
+    pid_t pid = fork_group();
     if (pid == 0) become(argv, limits, ends[1]);
     close(ends[1]);
     int rc = pid < 0 ? ox_err_set(err, OX_EFAIL, "cannot start %s: %s", argv[0], strerror(errno))
@@ -103,7 +110,6 @@ int child_capture(const char *const *argv, const struct child_limits *limits, in
 
 /* In the child. */
 static void become_fed(const char *const *argv, const char *const *env, int in) {
-    setpgid(0, 0);
     int null = open("/dev/null", O_RDWR);
     dup2(in, 0);
     dup2(null, 1);
@@ -147,7 +153,7 @@ int child_feed(const char *const *argv, const char *const *env, const char *s, s
     if (pipe(ends)) return ox_err_set(err, OX_EIO, "cannot make a pipe: %s", strerror(errno));
     fcntl(ends[0], F_SETFD, FD_CLOEXEC);
     fcntl(ends[1], F_SETFD, FD_CLOEXEC);
-    pid_t pid = fork();
+    pid_t pid = fork_group();
     if (pid == 0) become_fed(argv, env, ends[0]);
     close(ends[0]);
     if (pid < 0) {
@@ -169,18 +175,32 @@ int child_feed(const char *const *argv, const char *const *env, const char *s, s
     return ox_err_set(err, OX_EFORMAT, "%s took longer than %d s", argv[0], WALL_S);
 }
 
+/* Ctrl-C and Ctrl-\ strike everybody in the foreground. To an editor they are keys, and it alone is
+ * meant: the caller must not take them for its own end. Ctrl-Z stops both, or the shell would wait
+ * for a caller that waits for an editor that is stopped. */
 int child_wait(const char *const *argv, ox_err *err) {
+    const struct sigaction ignore = {.sa_handler = SIG_IGN};
+    const struct sigaction usual = {.sa_handler = SIG_DFL};
+    struct sigaction interrupt, quit, stop;
+    int status = 0;
+    sigaction(SIGINT, &ignore, &interrupt);
+    sigaction(SIGQUIT, &ignore, &quit);
+    sigaction(SIGTSTP, &usual, &stop);
     pid_t pid = fork();
     if (pid == 0) {
         signal(SIGINT, SIG_DFL);
+        signal(SIGQUIT, SIG_DFL);
         signal(SIGPIPE, SIG_DFL);
         execvp(argv[0], (char *const *)(uintptr_t)argv);
         _exit(NOT_FOUND);
     }
-    if (pid < 0) return ox_err_set(err, OX_EFAIL, "cannot start %s: %s", argv[0], strerror(errno));
-    int status = 0;
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    int rc =
+        pid < 0 ? ox_err_set(err, OX_EFAIL, "cannot start %s: %s", argv[0], strerror(errno)) : 0;
+    while (!rc && waitpid(pid, &status, 0) < 0 && errno == EINTR) {
     }
-    int rc = judge(status, argv[0], err);
+    sigaction(SIGINT, &interrupt, NULL);
+    sigaction(SIGQUIT, &quit, NULL);
+    sigaction(SIGTSTP, &stop, NULL);
+    if (!rc) rc = judge(status, argv[0], err);
     return rc == OX_EFORMAT ? OX_EFAIL : rc;
 }

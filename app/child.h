@@ -23,8 +23,8 @@ int child_capture(const char *const *argv, const struct child_limits *limits, in
 int child_feed(const char *const *argv, const char *const *env, const char *s, size_t n,
                ox_err *err);
 
-/* Runs a program on the terminal (an editor) and waits. OX_ENOTFOUND, or OX_EFAIL for another
- * status than 0. */
+/* Runs a program on the terminal (an editor) and waits; SIGINT and SIGQUIT reach it alone,
+ * SIGTSTP stops both. * OX_ENOTFOUND, or OX_EFAIL for another status than 0. */
 int child_wait(const char *const *argv, ox_err *err);
 
 #endif

@@ -36,13 +36,27 @@ keys C-c C-d
 wait_for 'LEFT 0'
 wait_for 'icanon echo'
 has_not '-icanon'
+last_line_has() {
+    n=0
+    until pane | grep . | tail -1 | grep -q -- "$1"; do
+        n=$((n + 1))
+        [ $n -gt 200 ] && fail "the last line is not \"$1\""
+        sleep 0.05
+    done
+}
 # Ctrl-Z under a shell with job control, and back
 start 80 24 -m "$DIR/script"
 wait_for 'scripted'
 tmux_ kill-server; SOCKET=$SOCKET+
 tmux_ new-session -d -x 80 -y 24 'env -i PS1="SHELL> " TERM=tmux-256color PATH="$PATH" LC_ALL=C.UTF-8 HOME="'$DIR'" bash --norc -i'
 wait_for 'SHELL>'
-type_ "$FAKE -m $DIR/script --no-save"; keys Enter
+cat > "$DIR/editor" <<'EDITOR'
+#!/bin/sh
+trap 'printf "left by Ctrl-C" > "$1"; exit 0' INT
+echo EDITING
+sleep 20 & wait
+EDITOR
+type_ "EDITOR=$DIR/editor $FAKE -m $DIR/script --no-save"; keys Enter
 wait_for 'Enter send'
 keys C-z
 wait_for 'Stopped'
@@ -50,6 +64,16 @@ type_ 'stty -a | grep -o " icanon"; fg'; keys Enter
 wait_for 'Enter send'
 type_ 'still here'
 wait_for '> still here'
+# in an editor Ctrl-C is a key, and Ctrl-Z stops both of them
+keys C-g
+wait_for 'EDITING'
+keys C-z
+last_line_has '^SHELL>'
+type_ 'fg'; keys Enter
+last_line_has '--no-save$' # bash names what it brings back
+sleep 0.2
+keys C-c
+wait_for '> left by Ctrl-C'
 keys C-c C-d
 wait_for 'SHELL>'
 type_ 'stty -a | grep -o "[-]*icanon"; echo MODES'; keys Enter

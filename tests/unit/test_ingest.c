@@ -12,7 +12,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "app/child.h"
 #include "app/ingest.h"
 
 static char dir[] = "/tmp/oxbow-ingest-XXXXXX";
@@ -141,37 +140,12 @@ static void test_ingest__too_large_is_told_before_reading(void **state) {
     assert_int_equal(ingest_open("/dev/zero", &opts, &in, &err), OX_EFIT);
 }
 
-static void test_child__limits(void **state) {
-    static const struct {
-        const char *argv[4];
-        struct child_limits limits;
-        int code;
-        const char *part;
-    } cases[] = {
-        {{"echo", "-n", "hi"}, {0}, 0, "hi"},
-        {{"oxbow-no-such-program"}, {0}, OX_ENOTFOUND, "is not installed"},
-        {{"sh", "-c", "exit 3"}, {0}, OX_EFORMAT, "status 3"},
-        {{"sleep", "30"}, {.wall_s = 1}, OX_EFORMAT, "longer than 1 s"},
-        {{"yes"}, {.output_bytes = 1 << 20}, OX_EFIT, "more than 1 MiB"},
-        {{"sh", "-c", "kill -9 $$"}, {0}, OX_EFORMAT, "signal 9"},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-        struct buf out = {0};
-        ox_err err = {0};
-        int rc = child_capture(cases[i].argv, &cases[i].limits, -1, &out, &err);
-        if (rc != cases[i].code || !strstr(rc ? err.what : buf_str(&out), cases[i].part))
-            fail_msg("%s: %d %s", cases[i].argv[0], rc, err.what);
-        buf_deinit(&out);
-    }
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_ingest__parts),
         cmocka_unit_test(test_ingest__refusals),
         cmocka_unit_test(test_ingest__html_and_forced_kinds),
         cmocka_unit_test(test_ingest__too_large_is_told_before_reading),
-        cmocka_unit_test(test_child__limits),
     };
     return cmocka_run_group_tests(tests, make, drop);
 }

@@ -2,14 +2,15 @@
 #include "app/effects.h"
 
 #include "app/child.h"
-#include "app/core/export.h"
 #include "app/core/text.h"
 #include "app/core/update.h"
 #include "app/kept.h"
 #include "app/named_prompt.h"
 #include "app/open.h"
+#include "app/output.h"
 #include "app/store/docs.h"
 #include "app/store/search.h"
+#include "app/store/transfer.h"
 #include "app/ui/theme.h"
 
 #include <dirent.h>
@@ -81,12 +82,6 @@ struct open_doc *effects_find_doc(struct effects *fx, int64_t id) {
 
 /* ---- sessions -----------------------------------------------------------------------------------
  */
-
-static int add_row(void *user, const struct chat_node *row) {
-    struct chat_node copy;
-    int rc = chat_node_dup(row, &copy, NULL);
-    return rc ? rc : chat_add(user, &copy, NULL);
-}
 
 void effects_documents(struct effects *fx) {
     for (size_t i = 0; i < fx->s->chat.n; i++) {
@@ -351,47 +346,28 @@ static int add_paste(struct effects *fx, const struct effect *e, ox_err *err) {
     return rc;
 }
 
-/* The path on screen, as `oxbow export` writes it. */
-static int write_markdown(const struct chat *tree, const struct store_chat *row, struct buf *out,
-                          ox_err *err) {
-    struct chat_node **path = NULL;
-    size_t n = 0;
-    int rc = chat_path(tree, row->leaf, &path, &n, err);
-    struct export_turn *turn = rc ? NULL : ox_alloc(n, sizeof *turn, "turns to export", err);
-    if (!rc && !turn) rc = OX_ENOMEM;
-    for (size_t i = 0; i < n && !rc; i++)
-        turn[i].row = path[i];
-    const struct export_page page = {.title = row->title,
-                                     .uid = row->uid,
-                                     .model = row->model,
-                                     .created_us = row->created_us,
-                                     .turn = turn,
-                                     .n = n};
-    if (!rc) rc = export_markdown(out, &page, err);
-    ox_free(turn);
-    ox_free(path);
-    return rc;
-}
-
+/* The branch that is shown, as `oxbow export -F md` writes it. */
 static int export_chat(struct effects *fx, const struct effect *e, ox_err *err) {
-    struct chat tree = {0};
+    const struct store_export how = {.form = STORE_MARKDOWN};
+    struct output_opts where = {.path = e->text};
+    struct output out = {.fd = -1};
     struct store_chat row = {0};
-    struct buf out = {0};
+    struct buf page = {0};
     char name[64];
     if (!fx->st || !e->id) return ox_err_set(err, OX_ENOTFOUND, "this session is not saved yet");
     int rc = store_chat_get(fx->st, e->id, &row, err);
-    if (!rc) rc = store_msg_tree(fx->st, e->id, add_row, &tree, err);
-    if (!rc) rc = write_markdown(&tree, &row, &out, err);
     snprintf(name, sizeof name, "oxbow-%.4s.md", row.uid);
-    const char *path = e->text ? e->text : name;
-    int fd = rc ? -1 : open(path, O_WRONLY | O_CREAT | O_EXCL, 0666); /* the user's umask decides */
-    if (!rc && fd < 0) rc = ox_err_set(err, OX_EIO, "%.200s: %s", path, strerror(errno));
-    if (fd >= 0 && write(fd, buf_str(&out), out.n) != (ssize_t)out.n)
-        rc = ox_err_set(err, OX_EIO, "%.200s: %s", path, strerror(errno));
-    if (fd >= 0 && close(fd)) rc = ox_err_set(err, OX_EIO, "%.200s: %s", path, strerror(errno));
-    if (!rc) effects_notice(fx, false, "written to %s", path);
-    chat_deinit(&tree);
-    buf_deinit(&out);
+    if (!where.path) where.path = name;
+    if (!rc) rc = store_export(fx->st, e->id, &how, &page, err);
+    if (!rc) rc = output_open(&where, &out, err);
+    if (!rc) rc = output_bytes(&out, buf_str(&page), page.n, err);
+    if (out.fd >= 0) {
+        int closed = output_close(&out, !rc, rc ? NULL : err);
+        if (!rc) rc = closed;
+    }
+    if (rc == OX_EUSAGE) ox_err_fix(err, "/export FILE writes to another one");
+    if (!rc) effects_notice(fx, false, "written to %s", where.path);
+    buf_deinit(&page);
     return rc;
 }
 

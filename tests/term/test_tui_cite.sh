@@ -18,6 +18,14 @@ wait_for "Citations"
 type_ "/context"
 keys Enter
 wait_for "documents"
+# the page has the quotations too, and nothing is overwritten
+type_ "/export $DIR/log.md"
+keys Enter
+wait_for "written to $DIR/log.md"
+grep -q '^\[^1\]: log.txt:2-3 (exact)' "$DIR/log.md" || fail "footnotes: $(cat "$DIR/log.md")"
+type_ "/export $DIR/log.md"
+keys Enter
+wait_for "exists"
 type_ "/quit"
 keys Enter
 wait_for "LEFT 0"

@@ -417,23 +417,52 @@ static int read_back(struct effects *fx, const char *path, ox_err *err) {
     return rc;
 }
 
+/* $EDITOR may carry arguments ("code --wait"); no shell reads it, so it is parted at blanks. argv
+ * has EDITOR_WORDS places and points into words. */
+enum { EDITOR_WORDS = 16 };
+static void make_command(char *words, const char *path, const char *argv[EDITOR_WORDS]) {
+    size_t n = 0;
+    for (char *w = words + strspn(words, " \t"); *w && n < EDITOR_WORDS - 2;) {
+        size_t len = strcspn(w, " \t"), gap = strspn(w + len, " \t");
+        argv[n++] = w;
+        if (gap) w[len] = '\0';
+        w += len + gap;
+    }
+    if (!n) argv[n++] = "vi";
+    argv[n++] = path;
+    argv[n] = NULL;
+}
+
+/* With whatever an editor left beside the text: a copy of it, most likely. */
+static void remove_folder(const char *folder) {
+    DIR *d = opendir(folder);
+    for (struct dirent *e; d && (e = readdir(d)) != NULL;)
+        unlinkat(dirfd(d), e->d_name, 0);
+    if (d) closedir(d);
+    rmdir(folder);
+}
+
 /* A failed editor keeps the text: the event comes only after a good exit. */
 static int edit_outside(struct effects *fx, const struct effect *e, ox_err *err) {
     char folder[] = "/tmp/oxbow-XXXXXX", path[64];
-    const char *editor = fx->conf->editor ? fx->conf->editor : "vi";
-    if (!mkdtemp(folder))
+    const char *argv[EDITOR_WORDS];
+    char *words = ox_strdup(fx->conf->editor ? fx->conf->editor : "", "the editor's command", err);
+    if (!words) return OX_ENOMEM;
+    if (!mkdtemp(folder)) {
+        ox_free(words);
         return ox_err_set(err, OX_EIO, "cannot make a private folder: %s", strerror(errno));
+    }
     snprintf(path, sizeof path, "%s/question.md", folder);
+    make_command(words, path, argv);
     int rc = write_file(path, e->text, e->n, err);
     if (!rc) {
-        const char *const argv[] = {editor, path, NULL};
         term_pause(fx->term);
         rc = child_wait(argv, err);
         term_resume(fx->term);
     }
     if (!rc) rc = read_back(fx, path, err);
-    unlink(path);
-    rmdir(folder);
+    remove_folder(folder);
+    ox_free(words);
     return rc;
 }
 

@@ -52,11 +52,12 @@ tmux_ new-session -d -x 80 -y 24 'env -i PS1="SHELL> " TERM=tmux-256color PATH="
 wait_for 'SHELL>'
 cat > "$DIR/editor" <<'EDITOR'
 #!/bin/sh
-trap 'printf "left by Ctrl-C" > "$1"; exit 0' INT
+trap 'printf "left by Ctrl-C, %s" "$1" > "$2"; exit 0' INT
+cp "$2" "$2~"; dirname "$2" > "${0%/*}/folder"
 echo EDITING
 sleep 20 & wait
 EDITOR
-type_ "EDITOR=$DIR/editor $FAKE -m $DIR/script --no-save"; keys Enter
+type_ "EDITOR='$DIR/editor --wait' $FAKE -m $DIR/script --no-save"; keys Enter
 wait_for 'Enter send'
 keys C-z
 wait_for 'Stopped'
@@ -73,7 +74,8 @@ type_ 'fg'; keys Enter
 last_line_has '--no-save$' # bash names what it brings back
 sleep 0.2
 keys C-c
-wait_for '> left by Ctrl-C'
+wait_for '> left by Ctrl-C, --wait'
+[ -e "$(cat "$DIR/folder")" ] && fail 'the draft is still in /tmp'
 keys C-c C-d
 wait_for 'SHELL>'
 type_ 'stty -a | grep -o "[-]*icanon"; echo MODES'; keys Enter

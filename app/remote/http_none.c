@@ -1,5 +1,5 @@
-/* http_none.c - stands in for http.c where libcurl's headers were missing at build time: this program
- * has no network code. */
+/* http_none.c - stands in for http.c where libcurl's headers were missing at build time: this
+ * program has no network code. */
 #include "app/remote/http.h"
 
 int http_open(struct http **out, ox_err *err) {

@@ -19,10 +19,10 @@ static int keep_row(void *user, const struct chat_node *row) {
     return rc;
 }
 
-static int keep_leaf(void *user, const struct store_branch *row) {
+static int keep_leaf(void *user, int64_t leaf) {
     struct fx_tree *t = user;
     int rc = ox_grow(&t->leaf, &t->cap_leaves, t->n_leaves + 1, sizeof *t->leaf, NULL);
-    if (!rc) t->leaf[t->n_leaves++] = row->leaf;
+    if (!rc) t->leaf[t->n_leaves++] = leaf;
     return rc;
 }
 

@@ -17,10 +17,10 @@ struct nth_branch {
     size_t n;
 };
 
-static int each_branch(void *user, const struct store_branch *row) {
+static int each_branch(void *user, int64_t leaf) {
     struct nth_branch *b = user;
     b->n++;
-    if (--b->left == 0) b->leaf = row->leaf;
+    if (--b->left == 0) b->leaf = leaf;
     return 0;
 }
 

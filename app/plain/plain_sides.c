@@ -43,10 +43,10 @@ struct leaves {
     size_t n, cap;
 };
 
-static int keep_leaf(void *user, const struct store_branch *row) {
+static int keep_leaf(void *user, int64_t leaf) {
     struct leaves *l = user;
     int rc = ox_grow(&l->v, &l->cap, l->n + 1, sizeof *l->v, NULL);
-    if (!rc) l->v[l->n++] = row->leaf;
+    if (!rc) l->v[l->n++] = leaf;
     return rc;
 }
 

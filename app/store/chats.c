@@ -399,25 +399,14 @@ int store_chat_configure(store *st, int64_t chat, const char *json, ox_err *err)
 
 /* ---- branches ----------------------------------------------------------- */
 
-int store_branch_list(store *st, int64_t chat,
-                      int (*each)(void *user, const struct store_branch *row), void *user,
+int store_branch_list(store *st, int64_t chat, int (*each)(void *user, int64_t leaf), void *user,
                       ox_err *err) {
     int rc = 0;
-    struct query q = db_query(
-        st->db, "SELECT b.id, b.leaf_id, b.used_us, b.label, b.id = s.branch_id FROM branch b "
-                "JOIN session s ON s.id = b.session_id WHERE b.session_id = :chat "
-                "ORDER BY b.used_us DESC, b.id DESC");
+    struct query q = db_query(st->db, "SELECT leaf_id FROM branch WHERE session_id = :chat "
+                                      "ORDER BY used_us DESC, id DESC");
     query_i64(&q, ":chat", chat);
-    while (!rc && query_row(&q)) {
-        struct store_branch row = {.id = query_col_i64(&q, 0),
-                                   .leaf = query_col_i64(&q, 1),
-                                   .used_us = query_col_i64(&q, 2),
-                                   .label = query_col_text(&q, 3, NULL),
-                                   .shown = query_col_i64(&q, 4) != 0};
-        size_t tokens, docs;
-        rc = count_path(st, row.leaf, &row.n_turns, &tokens, &docs, err);
-        if (!rc) rc = each(user, &row);
-    }
+    while (!rc && query_row(&q))
+        rc = each(user, query_col_i64(&q, 0));
     int end = query_end(&q, rc ? NULL : err);
     return rc ? rc : end;
 }
@@ -463,16 +452,6 @@ int store_branch_show(store *st, int64_t chat, int64_t leaf, ox_err *err) {
     if (!rc) rc = show_branch(st, chat, branch, err);
     rc = store_step_end(st, own, rc, err);
     return rc ? ox_err_wrap(err, rc, "switch branch") : 0;
-}
-
-int store_branch_label(store *st, int64_t branch, const char *label, ox_err *err) {
-    bool own;
-    int rc = store_step_begin(st, false, &own, err);
-    if (rc) return rc;
-    struct query q = db_query(st->db, "UPDATE branch SET label = :label WHERE id = :id");
-    query_str(&q, ":label", label);
-    query_i64(&q, ":id", branch);
-    return store_step_end(st, own, query_run(&q, err), err);
 }
 
 /* ---- fork, delete ------------------------------------------------------- */

@@ -99,18 +99,11 @@ int store_chat_delete(store *st, int64_t chat, size_t *n_messages, ox_err *err);
 
 /* ---- branches ----------------------------------------------------------- */
 
-struct store_branch {
-    int64_t id, leaf, used_us;
-    size_t n_turns;
-    bool shown;
-    const char *label;
-};
-int store_branch_list(store *st, int64_t chat,
-                      int (*each)(void *user, const struct store_branch *row), void *user,
-                      ox_err *err); /* last used first */
+/* The last message of each, last used first; what `each` returns but 0 ends it. */
+int store_branch_list(store *st, int64_t chat, int (*each)(void *user, int64_t leaf), void *user,
+                      ox_err *err);
 /* Shows the path that ends at `leaf`: the branch with that leaf, or a new one (undo, fork). */
 int store_branch_show(store *st, int64_t chat, int64_t leaf, ox_err *err);
-int store_branch_label(store *st, int64_t branch, const char *label, ox_err *err);
 
 /* ---- messages ----------------------------------------------------------- */
 

@@ -77,6 +77,17 @@ static void test_chats__turn_is_read_back_as_written(void **state) {
     store_close(st);
 }
 
+struct leaves {
+    int64_t v[8];
+    size_t n, most;
+};
+
+static int keep_leaf(void *user, int64_t leaf) {
+    struct leaves *l = user;
+    l->v[l->n++] = leaf;
+    return l->n < l->most ? 0 : 7;
+}
+
 static void test_chats__edit_and_regenerate_open_branches(void **state) {
     store *st = store_at(":memory:");
     struct store_chat row;
@@ -98,9 +109,17 @@ static void test_chats__edit_and_regenerate_open_branches(void **state) {
     OK(store_branch_show(st, chat, a1, err)); /* undo: the old end stays reachable */
     OK(store_chat_get(st, chat, &row, err));
     assert_int_equal(row.n_branches, 3);
-    turn(st, chat, a1, "q3", "a3"); /* goes on from the undo */
+    int64_t a3 = turn(st, chat, a1, "q3", "a3"); /* goes on from the undo */
     OK(store_chat_get(st, chat, &row, err));
     assert_int_equal(row.n_branches, 3);
+    struct leaves all = {.most = 8}, two = {.most = 2};
+    OK(store_branch_list(st, chat, keep_leaf, &all, err));
+    assert_int_equal(all.n, 3);
+    assert_int_equal(all.v[0], a3); /* last used first */
+    assert_int_equal(all.v[1], a2);
+    assert_int_equal(all.v[2], a2b);
+    assert_int_equal(store_branch_list(st, chat, keep_leaf, &two, NULL), 7);
+    assert_int_equal(two.n, 2);
     struct chat tree = {0};
     OK(store_msg_tree(st, chat, collect_node, &tree, err));
     assert_int_equal(tree.n, 8);

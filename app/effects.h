@@ -4,7 +4,7 @@
  * in) comes back as an event. effects.c has sessions, files and the terminal; effects_list.c the
  * list of sessions and the search in all texts; effects_tree.c how a conversation is read in;
  * effects_copy.c the clipboard;
- * effects_ask.c the engine's side and what is kept of an answer while it streams;
+ * effects_ask.c the engine's side; effects_save.c what is kept of an answer while it streams;
  * effects_summarize.c a document summarised in parts; effects_title.c titles. UI thread. */
 #ifndef EFFECTS_H
 #define EFFECTS_H
@@ -184,6 +184,12 @@ void effects_fail(struct effects *fx,
                   const ox_err *e); /* an effect failed: shown, nothing else happens */
 void effects_notice(struct effects *fx, bool stays, const char *fmt, ...) OX_PRINTF(3, 4);
 void effects_usage(struct effects *fx);
+/* Of fx->answer: the turn (T1) before it is sent, what came since (T2, when it is worth it), the
+ * rest and the end (T3). What fails is told here. */
+void effects_save_turn(struct effects *fx);
+void effects_save_part(struct effects *fx);
+void effects_save_end(struct effects *fx, enum chat_end end, const struct chat_ledger *cost);
+void effects_save_cites(struct effects *fx, int64_t answer); /* of its documents */
 /* A save that failed: a full disk is told once and tried again, another reason ends the saving;
  * what is kept already can still be read. */
 void effects_not_saved(struct effects *fx, const ox_err *e);

@@ -41,7 +41,7 @@ void state_drop_docs(struct app_state *s) {
     s->sheet.n_docs = 0;
     s->docs.doc = s->docs.top = 0;
     s->docs.cite = SIZE_MAX;
-    s->docs.is_open = s->docs.was_closed = false;
+    s->docs.is_open = s->docs.was_closed = s->docs.by_itself = false;
     sheet_stale(&s->sheet);
 }
 
@@ -106,6 +106,10 @@ unsigned state_places(const struct app_state *s) {
     case FOCUS_DOC: return PLACE_DOC | PLACE_READ;
     }
     return PLACE_INPUT;
+}
+
+bool state_is_covered(const struct app_state *s) {
+    return s->docs.is_open && s->pane.doc.h > 0 && s->pane.split < 0;
 }
 
 bool state_is_busy(const struct app_state *s) {

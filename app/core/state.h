@@ -75,9 +75,10 @@ struct doc_drag {
 
 struct doc_pane {
     bool is_open, was_closed; /* was_closed: by the person, so that it does not open by itself */
-    bool show_map;            /* Ctrl-T: context map below the citations */
-    size_t doc;               /* which of docs */
-    size_t top;               /* first line shown, from 0 */
+    bool by_itself; /* opened so: it never covers the transcript when the window shrinks */
+    bool show_map;  /* Ctrl-T: context map below the citations */
+    size_t doc;     /* which of docs */
+    size_t top;     /* first line shown, from 0 */
     struct doc_drag drag;
     size_t cite; /* chosen citation of the list, counted over all answers; SIZE_MAX: none */
 };
@@ -206,6 +207,7 @@ const char *state_search_words(const struct app_state *s);
 void state_notice(struct app_state *s, bool stays, const char *fmt, ...) OX_PRINTF(3, 4);
 unsigned state_places(const struct app_state *s); /* for keymap_find */
 bool state_is_busy(const struct app_state *s);
+bool state_is_covered(const struct app_state *s); /* the transcript, by the document pane */
 /* Takes a document over (also on failure) and prepares lines. */
 int state_add_doc(struct app_state *s, struct doc_text *d, bool is_pending, ox_err *err);
 /* Another part of document i goes with the next question; takes d over. */

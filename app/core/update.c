@@ -303,6 +303,8 @@ static int go_out(struct update *u) {
         return update_stop(u);
     else if (s->find.is_on)
         s->find.is_on = false;
+    else if (state_is_covered(s))
+        update_uncover(s);
     else if (s->editing)
         s->editing = 0, edit_set(&s->input, "", 0, u->err);
     else if (s->focus != FOCUS_INPUT)
@@ -341,6 +343,7 @@ static void toggle_pane(struct app_state *s, bool map) {
     struct doc_pane *d = &s->docs;
     bool hides = d->is_open && (!map || d->show_map) && (map || !d->show_map || s->n_docs == 0);
     d->is_open = !hides;
+    d->by_itself = false;
     d->was_closed = hides;
     d->show_map = map && !hides;
     if (hides && s->focus == FOCUS_DOC) s->focus = FOCUS_INPUT;
@@ -356,6 +359,8 @@ static bool handle_anywhere(struct update *u, enum request r, int *rc) {
     case REQ_LEAVE:
         if (s->overlay != OVERLAY_NONE)
             update_leave_overlay(s);
+        else if (state_is_covered(s))
+            update_uncover(s);
         else
             s->focus = FOCUS_INPUT, s->chosen = SIZE_MAX;
         return true;

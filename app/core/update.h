@@ -64,6 +64,7 @@ int update_copy_message(struct update *u, size_t i);
 /* Lines of what goes with a question of document i: *first is the number of the first. */
 size_t update_part_lines(const struct app_state *s, size_t i, size_t *first);
 void update_count_used(struct app_state *s); /* of the path on screen, for the meter */
+void update_uncover(struct app_state *s);    /* the transcript is to be seen again */
 void update_next_cite(struct update *u, int step);
 int update_fx(struct update *u, enum effect_kind kind, int64_t id, int64_t id2, const char *text);
 void update_error(struct update *u, const ox_err *e);

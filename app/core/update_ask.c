@@ -48,6 +48,7 @@ static int open_answer(struct update *u, int64_t question) {
     s->job = (struct job){.busy = BUSY_WAITING, .answer = id, .started = s->now};
     s->chosen = SIZE_MAX;
     s->find.is_on = false;
+    update_uncover(s);
     update_show_end(u);
     return 0;
 }
@@ -254,6 +255,15 @@ static void take_progress(struct update *u) {
     s->job.n_behind = (size_t)u->ev->number3;
 }
 
+/* The tokens that are known are those of the part that was attached, of which less may have gone.
+ */
+static size_t count_part(const struct doc_text *d, const struct chat_doc *sent) {
+    size_t all = (d->to ? d->to : d->n_bytes) - d->from, n = sent->to - sent->from;
+    return all == 0 || sent->to == 0 || n >= all
+               ? d->n_tokens
+               : (size_t)((double)d->n_tokens * (double)n / (double)all);
+}
+
 /* Tokens of the path from message `i` on, about: what the next question will read. */
 static size_t count_path(const struct app_state *s, size_t i) {
     enum { MARKS = 8, BYTES_PER_TOKEN = 4 };
@@ -263,7 +273,7 @@ static size_t count_path(const struct app_state *s, size_t i) {
         used += MARKS + (m->n_tok ? m->n_tok : m->n_bytes / BYTES_PER_TOKEN);
         for (size_t k = 0; k < m->n_docs; k++)
             for (size_t d = 0; d < s->n_docs; d++)
-                if (s->doc[d].d.id == m->docs[k].doc) used += s->doc[d].d.n_tokens;
+                if (s->doc[d].d.id == m->docs[k].doc) used += count_part(&s->doc[d].d, &m->docs[k]);
     }
     return used;
 }
@@ -316,7 +326,10 @@ static int finish(struct update *u, enum chat_end end) {
         node->n_tok = u->ev->tok.n;
         u->ev->tok = (struct ox_tokens){0};
     }
-    if (u->ev->kind == EV_DONE) tell_cost(s, &u->ev->ledger);
+    if (u->ev->kind == EV_DONE)
+        tell_cost(s, &u->ev->ledger);
+    else
+        update_count_used(s);
     s->job = (struct job){0};
     if (s->follow) update_show_end(u);
     int rc = 0;

@@ -215,7 +215,9 @@ static int complete(struct update *u) {
         text[0] == '/' && text[1] != '/' && !memchr(text, ' ', e->text.n) && e->cursor == e->text.n;
     if (text[0] == '/' && typed_path(text)) return update_fx(u, FX_PATH, 0, 0, typed_path(text));
     if (!is_command) {
-        s->focus = s->sheet.n > 0 ? FOCUS_CHAT : s->pane.doc.w > 0 ? FOCUS_DOC : FOCUS_INPUT;
+        s->focus = s->sheet.n > 0 && !state_is_covered(s) ? FOCUS_CHAT
+                   : s->pane.doc.w > 0                    ? FOCUS_DOC
+                                                          : FOCUS_INPUT;
         return 0;
     }
     const struct command *first = command_complete(text + 1, e->text.n - 1, 0);

@@ -17,6 +17,12 @@ static void scroll_to(struct app_state *s, long top) {
     s->docs.top = (size_t)(top < 0 ? 0 : top > last ? last : top);
 }
 
+void update_uncover(struct app_state *s) {
+    if (!state_is_covered(s)) return;
+    s->docs.is_open = false;
+    if (s->focus == FOCUS_DOC) s->focus = FOCUS_CHAT;
+}
+
 void update_doc_wheel(struct update *u, int rows) {
     scroll_to(u->s, (long)u->s->docs.top + rows);
 }
@@ -96,6 +102,7 @@ void update_next_cite(struct update *u, int step) {
         return;
     }
     s->docs.is_open = true;
+    if (s->pane.split < 0 && s->focus == FOCUS_CHAT) s->focus = FOCUS_DOC; /* it covers that */
     s->docs.doc = c.doc;
     scroll_to(s, (long)sheet_line_of(&s->sheet_doc[c.doc], c.from) - 1 - pane_rows(s) / 3);
 }

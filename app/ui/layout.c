@@ -48,7 +48,9 @@ static void split_reading(struct app_state *s, struct rect r) {
     struct panes *p = &s->pane;
     struct doc_pane *d = &s->docs;
     bool opens = s->w >= LAYOUT_SPLIT_WIDTH && s->n_docs > 0 && !d->was_closed;
-    if (opens) d->is_open = true;
+    if (opens && !d->is_open) d->is_open = d->by_itself = true;
+    if (s->w < LAYOUT_SPLIT_WIDTH && d->by_itself && s->focus != FOCUS_DOC)
+        d->is_open = d->by_itself = false;
     p->split = -1;
     p->doc = (struct rect){0};
     p->chat = r;

@@ -212,7 +212,7 @@ static void draw_read(struct app_state *s, struct frame *f, struct rect r) {
 static void draw_choice(struct app_state *s, struct frame *f, struct rect r) {
     char over[SAY_BYTES], limit[SAY_BYTES];
     view_printf(f, 1, r.y, r.x + r.w, STYLE_WARN,
-                "This question needs %s tokens more than the context holds (%s).",
+                "This question is %s tokens too long (%s less room for the answer).",
                 say_count(over, s->choice.over), say_count(limit, s->model.limit));
     for (size_t i = 0; i < s->choice.n; i++)
         view_printf(f, 1, r.y + 1 + (int)i, r.x + r.w, STYLE_TEXT, "  %zu  %s", i + 1,

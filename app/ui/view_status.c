@@ -18,22 +18,32 @@ struct hint {
 /* clang-format off */
 static const struct hint idle[] = {
     {PLACE_INPUT, REQ_SEND, "send"}, {PLACE_INPUT, REQ_NEWLINE, "newline"}, {PLACE_INPUT, REQ_COMPLETE, "read"},
-    {PLACE_ANY, REQ_SESSIONS, "sessions"}, {PLACE_ANY, REQ_PALETTE, "commands"}, {PLACE_ANY, REQ_HELP, "help"},
+    {PLACE_ANY, REQ_HELP, "help"}, {PLACE_ANY, REQ_SESSIONS, "sessions"}, {PLACE_ANY, REQ_PALETTE, "commands"},
     {PLACE_ANY, REQ_DOC_PANE, "document"},
+};
+static const struct hint doc_hidden[] = {
+    {PLACE_INPUT, REQ_SEND, "send"}, {PLACE_INPUT, REQ_NEWLINE, "newline"}, {PLACE_INPUT, REQ_COMPLETE, "read"},
+    {PLACE_ANY, REQ_DOC_PANE, "document"}, {PLACE_ANY, REQ_HELP, "help"}, {PLACE_ANY, REQ_SESSIONS, "sessions"},
+    {PLACE_ANY, REQ_PALETTE, "commands"},
 };
 static const struct hint with_doc[] = {
     {PLACE_INPUT, REQ_SEND, "send"}, {PLACE_INPUT, REQ_NEWLINE, "newline"}, {PLACE_INPUT, REQ_COMPLETE, "pane"},
-    {PLACE_CHAT, REQ_FIND_NEXT, "citation"}, {PLACE_CHAT, REQ_COPY, "copy"}, {PLACE_ANY, REQ_DOC_PANE, "hide document"},
-    {PLACE_ANY, REQ_HELP, "help"},
+    {PLACE_ANY, REQ_DOC_PANE, "hide document"}, {PLACE_ANY, REQ_HELP, "help"}, {PLACE_ANY, REQ_SESSIONS, "sessions"},
+    {PLACE_ANY, REQ_PALETTE, "commands"},
 };
 static const struct hint busy[] = {
     {PLACE_ANY, REQ_BACK, "stop"}, {PLACE_INPUT, REQ_COMPLETE, "read"}, {PLACE_ANY, REQ_DOC_PANE, "document"},
     {PLACE_ANY, REQ_SESSIONS, "sessions"}, {PLACE_ANY, REQ_HELP, "help"},
 };
 static const struct hint reading[] = {
-    {PLACE_READ, REQ_NEXT_PANE, "pane"}, {PLACE_CHAT, REQ_PREV_MESSAGE, "message"}, {PLACE_CHAT, REQ_FIND, "search"},
+    {PLACE_READ, REQ_NEXT_PANE, "pane"}, {PLACE_CHAT, REQ_FIND, "search"}, {PLACE_CHAT, REQ_COPY, "copy"},
+    {PLACE_CHAT, REQ_EDIT, "edit"}, {PLACE_CHAT, REQ_REGEN, "again"}, {PLACE_CHAT, REQ_FORK, "fork"},
+    {PLACE_CHAT, REQ_TREE, "tree"}, {PLACE_ANY, REQ_HELP, "help"}, {PLACE_CHAT, REQ_PREV_MESSAGE, "message"},
+};
+static const struct hint reading_cites[] = {
+    {PLACE_READ, REQ_NEXT_PANE, "pane"}, {PLACE_CHAT, REQ_FIND_NEXT, "citation"}, {PLACE_CHAT, REQ_FIND, "search"},
     {PLACE_CHAT, REQ_COPY, "copy"}, {PLACE_CHAT, REQ_EDIT, "edit"}, {PLACE_CHAT, REQ_REGEN, "again"},
-    {PLACE_CHAT, REQ_FORK, "fork"}, {PLACE_CHAT, REQ_TREE, "tree"}, {PLACE_ANY, REQ_HELP, "help"},
+    {PLACE_ANY, REQ_HELP, "help"}, {PLACE_CHAT, REQ_FORK, "fork"}, {PLACE_CHAT, REQ_TREE, "tree"},
 };
 static const struct hint in_doc[] = {
     {PLACE_READ, REQ_NEXT_PANE, "pane"}, {PLACE_DOC, REQ_FIND_NEXT, "next citation"}, {PLACE_DOC, REQ_FIND, "search"},
@@ -70,10 +80,12 @@ static const struct hint *pick(const struct app_state *s, size_t *n) {
     if (s->overlay == OVERLAY_HELP) return USE(pages);
     if (s->screen == SCREEN_SESSIONS && state_search_words(s)) return USE(found);
     if (s->screen == SCREEN_SESSIONS) return USE(sessions);
+    if (s->focus == FOCUS_CHAT && s->n_docs > 0) return USE(reading_cites);
     if (s->focus == FOCUS_CHAT) return USE(reading);
     if (s->focus == FOCUS_DOC) return USE(in_doc);
     if (state_is_busy(s)) return USE(busy);
-    return s->pane.doc.w > 0 && s->n_docs > 0 ? USE(with_doc) : USE(idle);
+    if (s->n_docs == 0) return USE(idle);
+    return s->pane.doc.w > 0 ? USE(with_doc) : USE(doc_hidden);
 #undef USE
 }
 

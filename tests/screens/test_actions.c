@@ -227,8 +227,44 @@ static void test_actions__meter_is_of_the_path(void **state) {
     stage_close(&st);
 }
 
+/* Below 100 columns the document covers the talk: only when it is asked for, and not for long. */
+static void test_actions__a_covered_talk_comes_back(void **state) {
+    static const char *const ways[] = {"Esc", "q", "Ctrl-O", "'Why?' Enter"};
+    struct stage st;
+    for (size_t i = 0; i < 4; i++) {
+        stage_open(&st, 80, 24);
+        stage_harbour_chat(&st);
+        stage_draw(&st);
+        stage_keys(&st, "Tab n");
+        stage_draw(&st);
+        assert_true(state_is_covered(&st.s) && st.s.focus == FOCUS_DOC);
+        if (i == 3) st.s.focus = FOCUS_INPUT;
+        stage_keys(&st, ways[i]);
+        stage_draw(&st);
+        assert_false(state_is_covered(&st.s));
+        assert_true(st.s.pane.doc.h == 0 && st.s.focus != FOCUS_DOC);
+        stage_close(&st);
+    }
+    stage_open(&st, 120, 40);
+    stage_harbour_chat(&st);
+    stage_draw(&st);
+    assert_true(st.s.pane.split > 0); /* it opened by itself */
+    stage_size(&st, 80, 24);
+    stage_draw(&st);
+    assert_false(state_is_covered(&st.s));
+    stage_size(&st, 120, 40);
+    stage_draw(&st);
+    assert_true(st.s.pane.split > 0);
+    stage_keys(&st, "Ctrl-O Ctrl-O"); /* now it was asked for */
+    stage_size(&st, 80, 24);
+    stage_draw(&st);
+    assert_true(state_is_covered(&st.s));
+    stage_close(&st);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_actions__a_covered_talk_comes_back),
         cmocka_unit_test(test_actions__continue_is_the_same_message),
         cmocka_unit_test(test_actions__continue_replaces_half_a_character),
         cmocka_unit_test(test_actions__continue_that_cannot_begin_changes_nothing),

@@ -35,12 +35,12 @@ seq 1 20000 > "$DIR/long.txt"
 type_ "/file $DIR/long.txt"; keys Enter
 wait_for 'do not fit'
 type_ 'What is in it?'; keys Enter
-wait_for 'tokens more than the context holds'
+wait_for 'tokens too long'
 wait_for '1  shorten: use lines 1-'
 wait_for '> What is in it?'
 keys 1
 wait_for '  What is in it?'
-wait_gone 'more than the context holds'
+wait_gone 'tokens too long'
 wait_for 'It says' 60
 keys C-c C-d
 wait_for 'LEFT 0'

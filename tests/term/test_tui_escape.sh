@@ -18,7 +18,7 @@ esc; esc
 keys Tab r
 wait_for 'answer 2/2'
 keys q
-wait_for 'commands'
+wait_for 'Enter send'
 keys C-u C-d
 wait_for 'LEFT 0'
 # the same through the command line: a document whose name is hostile

@@ -49,7 +49,7 @@ wait_for 'scripted'
 type_ 'How long is the pier, how high is the light, and who keeps the log of the harbour in the winter?'; keys Enter
 wait_for 'Plain answer.'
 type_ "$(awk 'BEGIN { for (i = 0; i < 30; i++) printf "and so on and on "; }')"; keys Enter
-wait_for 'more than the context holds'
+wait_for 'tokens too long'
 wait_for 'summarise the 1 turn so far into a new branch'
 keys 1
 wait_for 'We spoke of much.'

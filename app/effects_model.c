@@ -4,15 +4,23 @@
 #include "app/open.h"
 #include "app/states_words.h"
 
+/* Its next step needs the model that it was begun with. */
+static bool is_answering(const struct effects *fx) {
+    const struct fx_answer *a = &fx->answer;
+    return a->job || a->plan_job || a->asks || fx->summary;
+}
+
 int effects_model(struct effects *fx, const struct effect *e, ox_err *err) {
     if (!e->text) {
         effects_notice(fx, false, "%s on %s", fx->s->model.name, fx->s->model.backend);
         return 0;
     }
-    if (fx->answer.job)
+    if (is_answering(fx))
         return ox_err_set(err, OX_EBUSY, "an answer is being written; Esc stops it first");
+    /* Its ledger names the model that wrote it. */
+    int rc = fx->unsaved.answer ? effects_save_again(fx, err) : 0;
     fx->model_before = fx->conf->model;
-    int rc = conf_set(fx->conf, "model", e->text, "/model", err);
+    if (!rc) rc = conf_set(fx->conf, "model", e->text, "/model", err);
     if (rc) return rc;
     fx->is_changing = true;
     rc = effects_load(fx, err);
@@ -31,6 +39,7 @@ int effects_load(struct effects *fx, ox_err *err) {
         work_deinit(&job);
         return rc;
     }
+    effects_title_stop(fx); /* it was to be made by the one that goes */
     job.id = ++fx->next_job;
     fx->info = NULL;
     fx->load_job = job.id;

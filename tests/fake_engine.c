@@ -3,8 +3,9 @@
  * expects.
  *
  * A script file (named by model_dir) has lines "key value": answer TEXT, rule WHEN => TEXT,
- * token_us N, prefill_us N, open_fails N, sync_fails N, next_fails N AFTER, ctx N, weights N,
- * thinks 1. \n in a text is a line feed, \e an escape byte, \x a byte that is no UTF-8. */
+ * token_us N, prefill_us N, open_us N, open_fails N, sync_fails N, next_fails N AFTER, ctx N,
+ * weights N, thinks 1. \n in a text is a line feed, \e an escape byte, \x a byte that is no UTF-8.
+ */
 #include "tests/fake_engine.h"
 
 #include <stdatomic.h>
@@ -62,6 +63,8 @@ static void read_script_line(struct fake_script *s, char *line) {
         s->token_us = (unsigned)n;
     else if (strcmp(line, "prefill_us") == 0)
         s->prefill_us = (unsigned)n;
+    else if (strcmp(line, "open_us") == 0)
+        s->open_us = (unsigned)n;
     else if (strcmp(line, "open_fails") == 0)
         s->open_code = (int)n;
     else if (strcmp(line, "sync_fails") == 0)
@@ -105,6 +108,7 @@ static void sleep_us(unsigned us) {
 int ox_engine_open(const struct ox_engine_opts *opts, ox_engine **out, ox_err *err) {
     int rc = opts->model_dir ? read_script(opts->model_dir, &fake_script, err) : 0;
     if (rc) return rc;
+    sleep_us(fake_script.open_us);
     if (fake_script.open_code) {
         ox_err_set(err, fake_script.open_code, "the script says no");
         ox_err_wrap(err, fake_script.open_code, "open model");

@@ -19,6 +19,7 @@ struct fake_script {
     } rule[FAKE_RULES];
     size_t n_rules;
     unsigned token_us, prefill_us; /* sleep a token */
+    unsigned open_us;              /* sleep of ox_engine_open */
     int open_code, sync_code;      /* OX_E* to fail with; 0: fine */
     int next_code;
     size_t next_after;     /* fails in place of answer token next_after */

@@ -177,11 +177,11 @@ static int change_model(struct update *u, const char *name) {
     char price[SAY_PRICE_BYTES];
     double seconds;
     size_t used = reading_again(s, &seconds);
-    if (!name || used == 0) return update_fx(u, FX_MODEL, 0, 0, name);
-    if (state_is_busy(s)) {
+    if (name && state_is_busy(s)) { /* what is under way goes on with what is loaded */
         state_notice(s, false, "Esc stops the answer first");
         return 0;
     }
+    if (!name || used == 0) return update_fx(u, FX_MODEL, 0, 0, name);
     s->overlay = OVERLAY_ASK;
     s->ask.then = FX_MODEL;
     s->ask.id = 0;

@@ -8,6 +8,8 @@ wait_for 'log.txt: 5'
 
 type_ '/summarize'; keys Enter
 wait_for 'reading [1] log.txt, part 1 of '
+type_ "/model $DIR/script"; keys Enter # what the parts are made with stays loaded
+wait_for 'Esc stops the answer first'
 wait_for 'part 2 of ' 20
 esc
 wait_for 'is kept, /summarize goes on from there'

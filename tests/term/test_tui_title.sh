@@ -20,6 +20,21 @@ wait_for '| Mine |'
 keys C-c C-c
 wait_for 'LEFT 0'
 
+# the model is changed before the title is made, and the other one loads for longer than that
+printf 'answer Slow answer.\nweights 2000000000\nopen_us 6000000\n' > "$DIR/slow"
+start 90 20 -m "$DIR/script"
+wait_for 'scripted'
+type_ 'Quick?'; keys Enter
+wait_for 'Plain answer.'
+type_ "/model $DIR/slow"; keys Enter
+wait_for 'must be read again'
+keys y
+sleep 5
+type_ 'Who answers?'; keys Enter
+wait_for 'Slow answer.'
+keys C-c C-c
+wait_for 'LEFT 0'
+
 script 'answer Plain answer.\nrule Give our conversation a title => Lamps at the pier\n'
 start 90 20 -m "$DIR/script"
 wait_for 'scripted'

@@ -20,10 +20,25 @@ int talk_start(struct talk *t, struct config *conf, ox_err *err) {
     return rc ? rc : open_worker(conf, t->st ? store_uid(t->st) : NULL, &t->w, err);
 }
 
+static int load(struct talk *t, const char *model, ox_err *err) {
+    struct work job;
+    struct news last = {0};
+    int rc = open_load(t->conf, model, &job, err);
+    if (rc) {
+        work_deinit(&job); /* what is loaded stays */
+        return rc;
+    }
+    rc = turn_run(t->w, &job, NULL, &last, err);
+    news_deinit(&last);
+    t->info = worker_info(t->w);
+    return rc;
+}
+
 int talk_ready(struct talk *t, ox_err *err) {
     int rc = 0;
     if (!t->info) {
-        rc = open_wait(t->w, &t->info, err);
+        rc = t->has_waited ? load(t, t->conf->model, err) : open_wait(t->w, &t->info, err);
+        t->has_waited = true; /* that news comes once */
         if (!rc) save_model(t);
     }
     if (!rc) rc = save_tokens(t, err);
@@ -39,20 +54,6 @@ int talk_needs_engine(const struct talk *t, const char *what, ox_err *err) {
     return ox_err_fix(err, "name a model folder with -m");
 }
 
-static int load(struct talk *t, const char *model, ox_err *err) {
-    struct work job;
-    struct news last = {0};
-    int rc = open_load(t->conf, model, &job, err);
-    if (rc) {
-        work_deinit(&job); /* what is loaded stays */
-        return rc;
-    }
-    rc = turn_run(t->w, &job, NULL, &last, err);
-    news_deinit(&last);
-    t->info = worker_info(t->w);
-    return rc;
-}
-
 /* Answers and documents have no ids of the new vocabulary but those that the database kept. */
 static void forget_ids(struct talk *t) {
     for (size_t i = 0; i < t->chat.n; i++) {
@@ -66,8 +67,9 @@ static void forget_ids(struct talk *t) {
 
 int talk_model(struct talk *t, const char *name, ox_err *err) {
     const char *before = t->conf->model;
-    struct ox_key vocab = t->info->vocab;
-    int rc = conf_set(t->conf, "model", name, "/model", err);
+    struct ox_key vocab = t->info ? t->info->vocab : (struct ox_key){0, 0};
+    int rc = save_again(t, err); /* its ledger names the model that wrote it */
+    if (!rc) rc = conf_set(t->conf, "model", name, "/model", err);
     if (!rc) rc = load(t, t->conf->model, err);
     if (rc) {
         t->conf->model = before;
@@ -351,9 +353,26 @@ int talk_price(struct talk *t, int64_t question, struct ox_plan *plan, ox_err *e
 
 /* --- the answer --- */
 
-/* Adds the question, with a system message before the first one, and the open answer to the tree.
- */
-static int64_t add_message(struct talk *t, enum ox_role role, const struct buf *text, ox_err *err) {
+static int copy_waiting_docs(const struct talk *t, struct chat_node *row, ox_err *err) {
+    size_t n_docs = 0;
+    for (size_t i = 0; i < t->n_docs && !t->is_aside; i++)
+        n_docs += t->doc[i].is_waiting;
+    if (!n_docs) return 0;
+    row->docs = ox_alloc(n_docs, sizeof *row->docs, "attachments", err);
+    if (!row->docs) return OX_ENOMEM;
+    for (size_t i = 0; i < t->n_docs; i++) {
+        const struct talk_doc *d = &t->doc[i];
+        if (!d->is_waiting) continue;
+        char *name = ox_strdup(buf_str(&d->name), "a name", err);
+        if (!name) return OX_ENOMEM;
+        row->docs[row->n_docs++] = (struct chat_doc){d->id, d->from, d->to, name};
+    }
+    return 0;
+}
+
+/* text NULL: an answer that is about to be written. *id: of the message, below the leaf. */
+static int add_message(struct talk *t, enum ox_role role, const struct buf *text, int64_t *id,
+                       ox_err *err) {
     struct chat_node row = {.id = chat_new_id(&t->chat),
                             .parent = t->chat.leaf,
                             .created_us = clock_utc_us(),
@@ -361,47 +380,22 @@ static int64_t add_message(struct talk *t, enum ox_role role, const struct buf *
                             .end = role == OX_ROLE_ASSISTANT ? CHAT_OPEN : CHAT_DONE};
     row.text = ox_memdup(text ? buf_str(text) : "", text ? text->n : 0, "a message", err);
     row.n_bytes = text ? text->n : 0;
-    size_t n_docs = 0;
-    for (size_t i = 0; i < t->n_docs && !t->is_aside; i++)
-        n_docs += t->doc[i].is_waiting;
     int rc = row.text ? 0 : OX_ENOMEM;
-    if (!rc && role == OX_ROLE_USER && n_docs) {
-        row.docs = ox_alloc(n_docs, sizeof *row.docs, "attachments", err);
-        rc = row.docs ? 0 : OX_ENOMEM;
-        for (size_t i = 0; !rc && i < t->n_docs; i++) {
-            if (!t->doc[i].is_waiting) continue;
-            char *name = ox_strdup(buf_str(&t->doc[i].name), "a name", err);
-            if (!name)
-                rc = OX_ENOMEM;
-            else
-                row.docs[row.n_docs++] =
-                    (struct chat_doc){t->doc[i].id, t->doc[i].from, t->doc[i].to, name};
-        }
-    }
-    int64_t id = row.id;
-    if (rc)
-        chat_node_deinit(&row);
-    else
-        rc = chat_add(&t->chat, &row, err);
-    return rc ? rc : id;
+    if (!rc && role == OX_ROLE_USER) rc = copy_waiting_docs(t, &row, err);
+    *id = row.id;
+    if (!rc) return chat_add(&t->chat, &row, err);
+    chat_node_deinit(&row);
+    return rc;
 }
 
+/* The question, with a system message before the first one, and the open answer. */
 static int add_turn(struct talk *t, int64_t *answer, ox_err *err) {
-    int64_t id = 0;
+    int64_t id;
+    int rc = 0;
     if (t->has_question && !t->chat.leaf && t->system.n)
-        id = add_message(t, OX_ROLE_SYSTEM, &t->system, err);
-    bool failed = id && !chat_find(&t->chat, id);
-    if (!failed && t->has_question) {
-        id = add_message(t, OX_ROLE_USER, &t->question, err);
-        failed = !chat_find(&t->chat, id);
-    }
-    if (!failed) {
-        id = add_message(t, OX_ROLE_ASSISTANT, NULL, err);
-        failed = !chat_find(&t->chat, id);
-    }
-    if (failed) return id > OX_ECANCELLED - 100 && id < 0 ? (int)id : OX_EFAIL;
-    *answer = id;
-    return 0;
+        rc = add_message(t, OX_ROLE_SYSTEM, &t->system, &id, err);
+    if (!rc && t->has_question) rc = add_message(t, OX_ROLE_USER, &t->question, &id, err);
+    return rc ? rc : add_message(t, OX_ROLE_ASSISTANT, NULL, answer, err);
 }
 
 struct streaming {

@@ -34,7 +34,8 @@ struct talk_doc {                /* a document, or the part of one, that this co
 struct talk { /* {0} is empty; talk_deinit in every case */
     struct config *conf;
     worker *w;                  /* NULL until talk_start */
-    const struct ox_info *info; /* NULL until talk_ready */
+    const struct ox_info *info; /* NULL until talk_ready, or if no model could be loaded */
+    bool has_waited;            /* for the model of the start */
     store *st;                  /* NULL: nothing is saved */
     struct buf save_note;       /* why nothing is saved, "" if it is */
     bool is_full;           /* the disk was: `unsaved` is kept in memory, no question is taken */
@@ -67,7 +68,8 @@ struct talk { /* {0} is empty; talk_deinit in every case */
 /* Opens the database (unless the configuration says not to save) and starts the engine thread,
  * which loads the model meanwhile. */
 int talk_start(struct talk *t, struct config *conf, ox_err *err);
-int talk_ready(struct talk *t, ox_err *err); /* waits for the model */
+/* Waits for the model; one that is not there because talk_model failed twice is loaded again. */
+int talk_ready(struct talk *t, ox_err *err);
 /* OX_EUSAGE on a server: `what` ("show --tokens") needs ids or states, which it has none of. */
 int talk_needs_engine(const struct talk *t, const char *what, ox_err *err);
 /* Another model from the next answer on. If it cannot be loaded the one before is loaded again. */

@@ -156,7 +156,8 @@ static int load_doc(struct talk *t, const struct chat_doc *part, ox_err *err) {
     for (size_t i = 0; i < t->n_docs; i++)
         if (t->doc[i].id == d.id && t->doc[i].from == d.from && t->doc[i].to == d.to) return 0;
     int rc = ox_grow(&t->doc, &t->cap_docs, t->n_docs + 1, sizeof *t->doc, err);
-    if (!rc) rc = store_doc_get(t->st, d.id, each_name, &d, err);
+    if (rc) return rc;
+    rc = store_doc_get(t->st, d.id, each_name, &d, err);
     if (!rc) rc = store_doc_text(t->st, d.id, d.from, d.to, &text, &n, err);
     if (!rc) rc = store_doc_byte_at(t->st, d.id, d.from, &d.first_line, &page, err);
     if (!rc) rc = buf_add(&d.text, text, n, err);

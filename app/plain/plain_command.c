@@ -338,7 +338,6 @@ static const char *meant_doc(const struct talk *t) {
 }
 
 static int do_model(struct plain *p, const char *arg, ox_err *err) {
-    const struct ox_info *i = p->talk.info;
     const struct chat_ledger *l = &p->talk.ledger;
     char a[SAY_BYTES], b[SAY_BYTES], price[SAY_PRICE_BYTES];
     size_t used = talk_used(&p->talk), n = l->n_in > l->n_reused ? l->n_in - l->n_reused : 0;
@@ -348,9 +347,9 @@ static int do_model(struct plain *p, const char *arg, ox_err *err) {
         plain_note(p, "%s", say_price(price, used, (double)used * each));
         if (!plain_agrees(p)) return 0;
     }
-    int rc = *arg ? talk_model(&p->talk, arg, err) : 0;
+    int rc = *arg ? talk_model(&p->talk, arg, err) : talk_ready(&p->talk, err);
     if (rc) return rc;
-    i = p->talk.info;
+    const struct ox_info *i = p->talk.info;
     if (i->is_remote) {
         plain_note(p, "%s, %s tokens of context", i->name, say_count(a, i->max_tokens));
         plain_lines(p, i->note);
@@ -487,6 +486,11 @@ static int do_help(struct plain *p, const char *arg, ox_err *err) {
     return 0;
 }
 
+/* The others may ask for the limits of the model, also after no model could be loaded. */
+static bool needs_model(enum command_id id) {
+    return id != CMD_QUIT && id != CMD_HELP && id != CMD_MODEL;
+}
+
 int plain_command(struct plain *p, const char *typed, ox_err *err) {
     struct command_line c;
     int rc = command_parse(typed, &c, err);
@@ -497,6 +501,7 @@ int plain_command(struct plain *p, const char *typed, ox_err *err) {
         ox_err_set(err, OX_EUSAGE, "/%s is not part of the plain mode yet", c.command->name);
         rc = ox_err_fix(err, "/help lists what is");
     }
+    if (!rc && !p->talk.info && needs_model(c.command->id)) rc = talk_ready(&p->talk, err);
     if (!rc) rc = table[i].run(p, c.rest, err);
     if (rc && !p->out.is_closed) {
         plain_error(p, err);

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "app/core/thought.h"
 #include "app/core/tip.h"
@@ -93,6 +94,46 @@ static void test_talk__resumed_prompt_is_the_same(void **state) {
     stop(&t, &conf);
 }
 
+/* Neither the other model nor the one before can be loaded: said, not waited for. */
+static void test_talk__no_model_at_all_is_an_error(void **state) {
+    struct talk t = {0};
+    struct config conf;
+    ox_err err = {0};
+    fake_script = (struct fake_script){0};
+    start(&t, &conf);
+    fake_script.open_code = OX_ENOMEM;
+    assert_int_equal(talk_model(&t, "/no/such/model", &err), OX_EMODEL);
+    alarm(20);
+    assert_int_equal(talk_plan(&t, "first", 5, &err), OX_ENOMEM);
+    assert_int_equal(talk_model(&t, "/no/such/model", &err), OX_EMODEL);
+    alarm(0);
+    fake_script.open_code = 0;
+    ask(&t, "first");
+    stop(&t, &conf);
+}
+
+/* The engine thread allocates as well, so which allocation is the n-th differs from run to run. */
+static void test_talk__resume_fails_at_any_allocation(void **state) {
+    struct talk t = {0};
+    struct config conf;
+    ox_err err = {0};
+    fake_script = (struct fake_script){0};
+    start(&t, &conf);
+    add_document(&t, "one\ntwo\n");
+    ask(&t, "first");
+    int64_t id = t.id;
+    int rc = OX_ENOMEM;
+    for (uint64_t n = 1; rc && n < 1000; n++) {
+        ox_mem_fail_at(n);
+        rc = talk_resume(&t, id, 0, &err);
+        ox_mem_fail_at(0);
+        if (rc) assert_int_equal(rc, OX_ENOMEM);
+    }
+    assert_int_equal(rc, 0);
+    assert_int_equal(t.n_docs, 1);
+    stop(&t, &conf);
+}
+
 static void test_talk__documents_wait_and_are_refused(void **state) {
     struct talk t = {0};
     struct config conf;
@@ -165,6 +206,8 @@ static void test_thought__any_split(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_talk__resumed_prompt_is_the_same),
+        cmocka_unit_test(test_talk__no_model_at_all_is_an_error),
+        cmocka_unit_test(test_talk__resume_fails_at_any_allocation),
         cmocka_unit_test(test_talk__documents_wait_and_are_refused),
         cmocka_unit_test(test_tip__whose_state_continues),
         cmocka_unit_test(test_thought__any_split),

@@ -299,20 +299,37 @@ static int handle(struct plain *p, struct buf *typed, ox_err *err) {
     return rc;
 }
 
+/* A kept answer, marked as it was when it came. */
+static void show_kept(struct plain *p, const struct chat_node *m) {
+    struct cite_marker marker = {0};
+    struct buf b = {0};
+    size_t n_docs = p->marks_in ? p->talk.n_docs : 0;
+    if (cite_marker_feed(&marker, m->text ? m->text : "", m->n_bytes, true, p->marks_in, n_docs, &b,
+                         NULL) == 0)
+        output_text(&p->out, buf_str(&b), b.n, NULL);
+    buf_deinit(&b);
+    cite_marker_deinit(&marker);
+}
+
 void plain_transcript(struct plain *p) {
     static const char *const labels[] = {"", "system> ", "you> ", "oxbow> "};
     struct chat_node **path = NULL;
     size_t n = 0;
     if (chat_path(&p->talk.chat, p->talk.chat.leaf, &path, &n, NULL)) return;
+    start_marks(p);
     for (size_t i = 0; i < n; i++) {
         const struct chat_node *m = path[i];
         for (size_t k = 0; k < m->n_docs; k++)
             plain_note(p, "[%s]", m->docs[k].name ? m->docs[k].name : "a deleted document");
         output_bytes(&p->out, labels[m->role], strlen(labels[m->role]), NULL);
-        output_text(&p->out, m->text, m->n_bytes, NULL);
+        if (m->role == OX_ROLE_ASSISTANT)
+            show_kept(p, m);
+        else
+            output_text(&p->out, m->text, m->n_bytes, NULL);
         if (m->end == CHAT_CRASHED) output_bytes(&p->out, " [interrupted]", 14, NULL);
         output_bytes(&p->out, "\n", 1, NULL);
     }
+    end_marks(p);
     ox_free(path);
     const struct talk *t = &p->talk;
     if (t->held[0])

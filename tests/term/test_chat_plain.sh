@@ -33,6 +33,8 @@ out_is 'you> /continue\nyou> /set max-new 4\nyou> hello\noxbow> You \nyou> /cont
 err_has "no answer to go on with" "/continue without one"; err_has "stopped at the length limit" "/continue to the limit"; err_has "is complete" "/continue at the end"
 chat '/file log.txt\n/set max-new 9\nquote\n/set max-new 99\n/continue\n'
 grep -q 'oxbow> .*a quarter" \[1: 1\]' "$tmp/out" || fail "a quotation over the seam is checked"
+run "$fake" chat --plain -c -m script </dev/null
+grep -q 'oxbow> .*a quarter" \[1: 1\]' "$tmp/out" || fail "marks of a session that goes on"
 # summaries: of the talk, as a branch with its documents; of a short and of a long document
 printf 'rule Summarise our conversation => We spoke of lamps.\nrule Write a summary => All was quiet.\nrule again => Said again.\n' >sums
 awk 'BEGIN { for (i = 1; i < 900; i++) print "Line " i " says that all was quiet at the pier." }' >long.txt

@@ -104,11 +104,18 @@ static int check_words(const struct cli *c, ox_err *err) {
     return ox_err_fix(err, "oxbow %s -h shows how", c->verb->name);
 }
 
-/* "help", "help VERB": what people type first. More words are the draft of a question. */
-static bool asks_for_help(struct cli *c) {
+/* "help", "help VERB": what people type first. More words are the draft of a question, and so is
+ * one that looks like no verb. */
+static bool asks_for_help(struct cli *c, ox_err *err) {
     const struct flags *f = &c->flags;
     if (c->is_named || !f->n_bare || strcmp(f->word[0], "help") != 0 || f->n_word > 2) return false;
     const struct verb *about = f->n_word == 2 ? verb_find(c->verbs, f->word[1]) : NULL;
+    const char *near = f->n_word == 2 && !about ? verb_near(c->verbs, f->word[1]) : NULL;
+    if (near) {
+        ox_err_set(err, OX_EUSAGE, "unknown verb \"%.60s\"; did you mean %s?", f->word[1], near);
+        ox_err_fix(err, "oxbow --help lists the verbs");
+        return false;
+    }
     if (f->n_word == 2 && !about) return false;
     if (about) c->verb = about;
     c->is_named = about != NULL;
@@ -127,7 +134,9 @@ static int run(int argc, char **argv, struct cli *c, ox_err *err) {
     int rc = flags_parse(argc, argv, &c->flags, err);
     if (!rc) rc = pick_verb(c, err);
     if (rc) return rc;
-    if (asks_for_help(c) || flags_has(&c->flags, "-h"))
+    bool is_help = asks_for_help(c, err);
+    if (err->code) return err->code;
+    if (is_help || flags_has(&c->flags, "-h"))
         return help_print(c, c->is_named ? c->verb : NULL, err);
     if (flags_has(&c->flags, "-V")) return help_version(err);
     rc = flags_check(&c->flags, c->verb->flags, c->verb->name, err);

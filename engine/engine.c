@@ -114,7 +114,8 @@ static int open_named(ox_engine *e, const struct ox_engine_opts *opts, ox_err *e
         return rc == OX_ENOTFOUND ? OX_EDEVICE : rc;
     }
     ox_err_set(err, OX_EUSAGE, "no backend %s", asked);
-    return ox_err_fix(err, "use auto, cpu, cpu-ref, cpu-avx2, cuda or cuda:1");
+    return ox_err_fix(
+        err, "use auto, cpu, cpu-ref, cpu-avx2, cpu-avx512, cpu-avx512bf16, cuda or cuda:1");
 }
 
 static void add_note(ox_engine *e, const char *text) {

@@ -11,7 +11,7 @@ const struct flag flag_table[] = {
     {"-s", "--system",       FLAG_NEEDS, "TEXT",   NULL,             NULL,  "system prompt; @FILE reads one"},
     {"-p", "--prompt",       FLAG_NEEDS, "TEXT",   NULL,             NULL,  "prompt, same as ask TEXT"},
     {"-t", "--template",     FLAG_NEEDS, "NAME",   NULL,             NULL,  "named prompt; words NAME=VALUE fill its {{names}}"},
-    {"-n", "--max-new",      FLAG_NEEDS, "N",      "max_new",        NULL,  "at most N new tokens; search: at most N lines"},
+    {"-n", "--max-new",      FLAG_NEEDS, "N",      "max_new",        NULL,  "at most N new tokens"},
     {"-o", "--out",          FLAG_NEEDS, "FILE",   NULL,             NULL,  "write to FILE instead of stdout"},
     {"--force", NULL,        FLAG_NONE,  NULL,     NULL,             NULL,  "overwrite FILE"},
     {"-c", "--continue",     FLAG_NONE,  NULL,     NULL,             NULL,  "continue the last session"},
@@ -56,8 +56,8 @@ const struct flag flag_table[] = {
     {"--purge", NULL,        FLAG_NONE,  NULL,     NULL,             NULL,  "overwrite free pages of the database too"},
     {"--at", NULL,           FLAG_NEEDS, "TURN",   NULL,             NULL,  "ends behind this turn"},
     {"--title", NULL,        FLAG_NEEDS, "TEXT",   NULL,             NULL,  "title of the new session"},
-    {"--docs", NULL,         FLAG_NONE,  NULL,     NULL,             NULL,  "documents (export: their text too)"},
-    {"--chats", NULL,        FLAG_NONE,  NULL,     NULL,             NULL,  "conversations only"},
+    {"--docs", NULL,         FLAG_NONE,  NULL,     NULL,             NULL,  "only documents"},
+    {"--chats", NULL,        FLAG_NONE,  NULL,     NULL,             NULL,  "only conversations"},
     {"--fts", NULL,          FLAG_NONE,  NULL,     NULL,             NULL,  "the words are FTS5's own syntax"},
     {"-F", "--form",         FLAG_NEEDS, "FORM",   NULL,             NULL,  "jsonl, md or txt"},
     {"--branch", NULL,       FLAG_NEEDS, "N",      NULL,             NULL,  "the N-th branch, last used first"},
@@ -75,6 +75,29 @@ const struct flag flag_table[] = {
     {NULL, NULL,             FLAG_NONE,  NULL,     NULL,             NULL,  NULL},
 };
 /* clang-format on */
+
+/* Flags that mean something else to one verb. */
+static const struct {
+    const char *verb, *flag, *help;
+} special[] = {
+    {"docs", "--force", "rm: also documents that sessions use"},
+    {"export", "--docs", "with the text of its documents"},
+    {"search", "-n", "at most N lines"},
+};
+enum { N_SPECIAL = sizeof special / sizeof special[0] };
+
+const char *flags_help(const struct flag *f, const char *verb) {
+    for (size_t i = 0; verb && i < N_SPECIAL; i++)
+        if (strcmp(special[i].flag, f->name) == 0 && strcmp(special[i].verb, verb) == 0)
+            return special[i].help;
+    return f->help;
+}
+
+const char *flags_special(const struct flag *f, size_t i) {
+    for (size_t k = 0; k < N_SPECIAL; k++)
+        if (strcmp(special[k].flag, f->name) == 0 && i-- == 0) return special[k].verb;
+    return NULL;
+}
 
 const struct flag *flags_find(const char *name) {
     for (const struct flag *f = flag_table; f->name; f++)
@@ -94,7 +117,8 @@ static int unknown(const char *name, ox_err *err) {
         }
     ox_err_set(err, OX_EUSAGE, "unknown flag \"%.60s\"%s%s%s", name, best ? "; did you mean " : "",
                best ? best : "", best ? "?" : "");
-    return ox_err_fix(err, "oxbow --help lists the flags; text that begins with - goes behind --");
+    return ox_err_fix(err,
+                      "oxbow VERB -h lists a verb's flags; text that begins with - goes behind --");
 }
 
 /* The list has room: flags_parse counted. */

@@ -43,6 +43,10 @@ int flags_apply(const struct flags *f, struct config *conf, ox_err *err);
 /* OX_EUSAGE if a flag was given that is not among `allowed` ("-f -s ..."); `verb` is named. */
 int flags_check(const struct flags *f, const char *allowed, const char *verb, ox_err *err);
 bool flags_allows(const char *allowed, const char *name);
+/* What the flag does for this verb; verb NULL: for most. */
+const char *flags_help(const struct flag *f, const char *verb);
+/* The verbs for which it does something else, in order; NULL when there are no more. */
+const char *flags_special(const struct flag *f, size_t i);
 const struct flag *flags_find(const char *name); /* by either spelling, or NULL */
 bool flags_has(const struct flags *f, const char *name);
 const char *flags_get(const struct flags *f, const char *name); /* last value, or NULL */

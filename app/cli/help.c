@@ -48,13 +48,13 @@ static void print_verbs(const struct verb *const *verbs) {
     }
 }
 
-static void print_flags(const char *allowed) {
+static void print_flags(const struct verb *v) {
     for (const struct flag *f = flag_table; f->name; f++) {
-        if (!flags_allows(allowed, f->name)) continue;
+        if (!flags_allows(v->flags, f->name)) continue;
         char left[48];
         snprintf(left, sizeof left, "%s%s%s%s%s", f->name, f->twin ? ", " : "",
                  f->twin ? f->twin : "", f->arg ? " " : "", f->arg ? f->arg : "");
-        printf("  %-24s %s\n", left, f->help);
+        printf("  %-24s %s\n", left, flags_help(f, v->name));
     }
 }
 
@@ -81,7 +81,7 @@ int help_print(const struct cli *c, const struct verb *verb, ox_err *err) {
                verb->brief);
         print_examples(verb->examples);
         printf("\n");
-        print_flags(verb->flags);
+        print_flags(verb);
     }
     return fflush(stdout) ? ox_err_set(err, OX_EIO, "cannot write the help to stdout") : 0;
 }

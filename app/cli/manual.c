@@ -69,6 +69,13 @@ static void flags(void) {
         char name[64];
         snprintf(name, sizeof name, "%s%s%s", f->name, f->twin ? ", " : "", f->twin ? f->twin : "");
         entry(name, f->arg, f->help);
+        for (size_t i = 0; flags_special(f, i); i++) {
+            printf(".br\n");
+            words(flags_special(f, i));
+            printf(": ");
+            words(flags_help(f, flags_special(f, i)));
+            printf("\n");
+        }
     }
 }
 

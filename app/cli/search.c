@@ -89,7 +89,7 @@ const struct verb verb_search = {
     .flags = "--docs --chats --fts -n --json --db " FLAGS_ALWAYS,
     .examples = "oxbow search lamp\noxbow search --docs '\"the lamp\" harbour'\twords in quotes "
                 "stand in order\n"
-                "oxbow search --fts 'lamp NEAR/5 harbour'\tFTS5's own syntax",
+                "oxbow search --fts 'NEAR(lamp harbour, 5)'\tFTS5's own syntax",
     .min_words = 1,
     .max_words = -1,
     .run = run,

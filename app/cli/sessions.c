@@ -291,6 +291,8 @@ static int remove_all(struct cli *c, store *st, states *cache, const struct list
     struct buf b = {0};
     bool dry = flags_has(&c->flags, "--dry-run"), yes = flags_has(&c->flags, "--yes");
     int rc = 0;
+    if (!l->n && !flags_has(&c->flags, "-q"))
+        fprintf(stderr, "-- no session is older than that (pinned ones stay)\n");
     if (l->n && !dry && !yes && !isatty(STDIN_FILENO)) {
         ox_err_set(err, OX_EUSAGE, "rm asks on a terminal, and this is none");
         return ox_err_fix(err, "--yes deletes without asking, --dry-run lists");

@@ -24,6 +24,14 @@ run "$fake" help ask </dev/null
 is_rc 0 "help ask"; out_has "oxbow ask PROMPT" "help ask"
 run "$fake" help me </dev/null
 is_rc 2 "help me is a draft, for a terminal"
+run "$fake" help sumarize </dev/null
+is_rc 2 "help sumarize"; err_has "did you mean summarize?" "help sumarize"
+run "$fake" ask --bogus hi </dev/null
+is_rc 2 "--bogus"; err_has "oxbow VERB -h lists" "--bogus"
+for pair in "search:at most N lines" "docs:also documents that sessions use" "export:with the text of its documents" "ask:at most N new tokens"; do
+    run "$fake" "${pair%%:*}" -h
+    out_has "${pair#*:}" "help of ${pair%%:*}"
+done
 run "$fake" -q ask hello world </dev/null
 out_is 'You said: hello world\n' "flags before the verb, words joined"
 run "$fake" ask -- -n </dev/null

@@ -50,6 +50,8 @@ ox search -n 1 quarter
 [ "$(wc -l <"$tmp/out")" = 1 ] || fail "search -n counts all lines"
 ox search nowhere
 is_rc 4 "no hit"; [ -s "$tmp/err" ] && fail "no hit: no text"
+eval "ox $(ox search -h && sed -n "s/^  oxbow \\(search --fts '[^']*'\\).*/\\1/p" "$tmp/out")"
+is_rc 4 "the example of search --fts in its help"
 ox search --fts 'a AND'
 is_rc 2 "wrong FTS syntax"; err_has "syntax" "wrong FTS syntax"
 
@@ -158,7 +160,7 @@ ox rm --yes "pinned by its states"
 ox rm --older-than soon
 is_rc 2 "rm --older-than soon"; err_has "time span" "rm --older-than soon"
 ox rm --older-than 90d --dry-run
-is_rc 0 "rm --older-than"; [ -s "$tmp/out" ] && fail "nothing is that old"
+is_rc 0 "rm --older-than"; err_has "no session is older" "rm --older-than"; [ -s "$tmp/out" ] && fail "nothing is that old"
 
 ox states
 is_rc 0 "states"; out_has "quota" "states"

@@ -65,6 +65,15 @@ static void report(const struct cli *c, const ox_err *e, int status) {
     print_part("  fix:   ", e->fix);
 }
 
+/* "how do I leave vim" is no misspelt "show": it has more words than that verb takes. Where a verb
+ * takes any number, two words are still looked at, and what is near "chat" only alone. */
+static bool may_mean(const struct cli *c, const char *near) {
+    const struct verb *v = near ? verb_find(c->verbs, near) : NULL;
+    if (!v) return false;
+    int most = v == &verb_chat ? 1 : v->max_words < 0 ? 2 : 1 + v->max_words;
+    return (int)c->flags.n_word <= most;
+}
+
 /* The first word is a verb, or looks like one misspelt, or it is text for the chat. */
 static int pick_verb(struct cli *c, ox_err *err) {
     struct flags *f = &c->flags;
@@ -79,7 +88,7 @@ static int pick_verb(struct cli *c, ox_err *err) {
         return 0;
     }
     const char *near = verb_near(c->verbs, f->word[0]);
-    if (!near) return 0;
+    if (!may_mean(c, near)) return 0;
     ox_err_set(err, OX_EUSAGE, "unknown verb \"%.60s\"; did you mean %s?", f->word[0], near);
     return ox_err_fix(err,
                       "oxbow --help lists the verbs; a prompt goes behind ask: oxbow ask \"..\"");

@@ -1,6 +1,7 @@
 /* update_doc.c - documents, their pane, and going from citation to citation. See update.h. */
 #include "app/core/update.h"
 
+#include "app/core/budget.h"
 #include "app/core/doc_rows.h"
 #include "app/core/find.h"
 #include "app/core/say.h"
@@ -220,21 +221,23 @@ static int add_doc(struct update *u) {
 }
 
 static void say_counted(struct app_state *s, const struct open_doc *d) {
-    char count[SAY_BYTES], bytes[SAY_BYTES];
+    char count[SAY_BYTES], bytes[SAY_BYTES], limit[SAY_BYTES], room[SAY_BYTES];
     if (!d->is_pending) return;
     const char *about = s->model.is_remote ? "about " : "";
-    bool fits = s->model.limit == 0 || s->n_used + d->d.n_tokens + 2048 <= s->model.limit;
+    const struct budget b = budget_for(s->model.limit, 0, s->n_used + d->d.n_tokens);
+    size_t has = budget_free(&b) > s->n_used ? budget_free(&b) - s->n_used : 0;
+    bool fits = s->model.limit == 0 || d->d.n_tokens <= has;
+    say_limit(limit, s->model.limit);
     say_count(count, d->d.n_tokens);
     if (!fits)
-        state_notice(s, false, "%s: %s%s tokens do not fit (%uk); /summarize takes parts",
-                     d->d.name, about, count, s->model.limit / 1024);
+        state_notice(s, false, "%s: %s%s tokens do not fit (%s free of %s); /summarize takes parts",
+                     d->d.name, about, count, say_short(room, has), limit);
     else if (s->model.is_remote)
         state_notice(s, false, "%s: %s, about %s tokens, goes to %s", d->d.name,
                      say_bytes(bytes, (d->d.to ? d->d.to : d->d.n_bytes) - d->d.from), count,
                      s->model.place);
     else
-        state_notice(s, false, "%s: %s tokens, fits (%uk)", d->d.name, count,
-                     s->model.limit / 1024);
+        state_notice(s, false, "%s: %s tokens, fits (%s)", d->d.name, count, limit);
 }
 
 int update_doc_event(struct update *u) {

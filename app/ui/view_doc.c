@@ -112,13 +112,13 @@ static void draw_pieces(struct app_state *s, struct frame *f, struct rect r, int
 }
 
 static void draw_map(struct app_state *s, struct frame *f, struct rect r, int y) {
-    char used[SAY_BYTES], left[SAY_BYTES];
+    char used[SAY_BYTES], left[SAY_BYTES], all[SAY_BYTES];
     size_t limit = s->model.limit;
     int cells = r.w > 64 ? 50 : r.w - 12;
     struct buf bar = {0};
     if (limit == 0 || y + LAYOUT_MAP_ROWS > r.y + r.h) return;
-    view_printf(f, r.x, y, r.x + r.w, STYLE_TITLE, "Context %s of %zuk", say_short(used, s->n_used),
-                limit / 1024);
+    view_printf(f, r.x, y, r.x + r.w, STYLE_TITLE, "Context %s of %s", say_short(used, s->n_used),
+                say_limit(all, limit));
     if (context_bar(&s->context, limit, cells > 4 ? (size_t)cells : 4, &bar, NULL) == 0)
         frame_text(f, r.x, y + 1, r.x + r.w, buf_str(&bar), bar.n, STYLE_TEXT);
     buf_deinit(&bar);

@@ -126,9 +126,8 @@ static int draw_meter(const struct app_state *s, struct frame *f, int x, int y, 
     if (s->model.limit == 0) return x;
     size_t percent = 100 * s->n_used / s->model.limit;
     enum style style = percent >= 90 ? STYLE_WARN : percent >= 75 ? STYLE_STRONG : STYLE_TEXT;
-    x = view_printf(f, x, y, end, style, "%s%s/%uk", s->is_used_about ? "~" : "",
-                    say_short(used, s->n_used), s->model.limit / 1024);
-    (void)limit;
+    x = view_printf(f, x, y, end, style, "%s%s/%s", s->is_used_about ? "~" : "",
+                    say_short(used, s->n_used), say_limit(limit, s->model.limit));
     return s->w < LAYOUT_NARROW ? x : view_printf(f, x, y, end, style, " %zu%%", percent);
 }
 

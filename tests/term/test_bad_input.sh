@@ -41,6 +41,11 @@ done <<'TABLE'
 2|no terminal on stdout|
 2|unknown verb "akk"; did you mean ask?|akk hello
 2|did you mean model?|modle list
+2|did you mean chat?|caht
+2|did you mean rename?|renmae 3f2a title
+2|no terminal on stdout|What is a mole?
+2|no terminal on stdout|how do I leave vim
+2|no terminal on stdout|does it work
 2|unknown flag "--tmp"; did you mean --temp?|ask --tmp 1 x
 2|unknown flag "-Z"|ask -Z x
 2|unknown flag "--such-a-long-flag|ask --such-a-long-flag-that-nobody-would-ever-type-because-it-is-longer-than-sixty-four-bytes x

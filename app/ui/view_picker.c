@@ -74,6 +74,18 @@ static void draw_preview(struct app_state *s, struct frame *f, const struct sess
 }
 
 /* A place in a conversation or document, with the words around it. */
+/* Where a row of `room` cells begins so that the first word that was found is in it. */
+static const char *from_hit(const char *snippet, int room) {
+    const char *open = strchr(snippet, '['), *close = open ? strchr(open, ']') : NULL;
+    if (!close || (int)text_cells(snippet, (size_t)(close + 1 - snippet)) + 3 <= room)
+        return snippet;
+    const char *at = open;
+    for (const char *p = open; p > snippet && (int)text_cells(p, (size_t)(open - p)) < room / 4;
+         p--)
+        if (p[-1] == ' ') at = p;
+    return at;
+}
+
 static void draw_hit(struct frame *f, int y, const struct search_hit *hit, bool chosen) {
     int end = f->w;
     frame_puts(f, 1, y, end, chosen ? "*" : " ", STYLE_TITLE);
@@ -85,7 +97,9 @@ static void draw_hit(struct frame *f, int y, const struct search_hit *hit, bool 
         view_text(f, x, y, x + 24, hit->title, strlen(hit->title), STYLE_FAINT);
         x += 26;
     }
-    view_text(f, x, y, end, hit->snippet, strlen(hit->snippet), STYLE_TEXT);
+    const char *text = from_hit(hit->snippet, end - x);
+    if (text > hit->snippet) x = frame_puts(f, x, y, end, "...", STYLE_TEXT);
+    view_text(f, x, y, end, text, strlen(text), STYLE_TEXT);
     if (chosen) frame_style(f, (struct rect){0, y, f->w, 1}, STYLE_SELECT);
 }
 

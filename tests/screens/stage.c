@@ -230,7 +230,8 @@ void stage_hits(struct stage *st) {
          .uid = "3f2a000000000000",
          .title = "Harbour log 1911",
          .turn = 4,
-         .snippet = "...the [harbour] master wrote that the lamp was out at a quarter to nine..."},
+         .snippet = "...the storm took the roof of the pilot house, and the [harbour] master wrote "
+                    "that the lamp was out at nine..."},
         {.chat = 2,
          .message = 9,
          .uid = "b710000000000000",

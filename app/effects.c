@@ -2,6 +2,7 @@
 #include "app/effects.h"
 
 #include "app/child.h"
+#include "app/core/command.h"
 #include "app/core/text.h"
 #include "app/core/update.h"
 #include "app/kept.h"
@@ -470,46 +471,35 @@ static int edit_outside(struct effects *fx, const struct effect *e, ox_err *err)
  */
 
 static int set_value(struct effects *fx, const char *pair, ox_err *err) {
-    char key[32] = {0};
-    size_t n = strcspn(pair, " =");
-    const char *value = pair + n + strspn(pair + n, " =");
-    if (n >= sizeof key || !*value)
-        return ox_err_set(err, OX_EUSAGE, "/set KEY VALUE, like /set temperature 0.4");
-    memcpy(key, pair, n);
-    for (char *p = key; *p; p++)
-        if (*p == '-') *p = '_';
-    if (strcmp(key, "think") == 0) {
-        fx->conf->no_think = strcmp(value, "off") == 0;
-        effects_notice(fx, false, "thoughts are %s", fx->conf->no_think ? "off" : "on");
-        return 0;
-    }
-    int rc = conf_set(fx->conf, key, value, "/set", err);
+    const char *key, *value;
+    int rc = command_setting(pair, &key, &value, err);
+    if (!rc) rc = conf_set(fx->conf, key, value, "/set", err);
     if (!rc) effects_notice(fx, false, "%s is %s from the next answer on", key, value);
     return rc;
 }
 
-static int set_system(struct effects *fx, const struct effect *e, ox_err *err) {
-    if (!e->text) {
-        effects_notice(fx, false, fx->system.n ? "system: %.200s" : "no system prompt",
-                       buf_str(&fx->system));
-        return 0;
-    }
-    buf_cut(&fx->system, 0);
-    int rc = buf_add(&fx->system, e->text, e->n, err);
-    if (!rc)
-        effects_notice(fx, false,
-                       "the system prompt holds from the next answer on; everything is read again");
+/* The document that a prompt is about: the first that waits, else the last that was sent. */
+static const char *meant_doc(const struct app_state *s) {
+    for (size_t i = 0; i < s->n_docs; i++)
+        if (s->doc[i].is_pending) return s->doc[i].d.name;
+    return s->n_docs ? s->doc[s->n_docs - 1].d.name : NULL;
+}
+
+static int use_prompt(struct effects *fx, const char *line, ox_err *err) {
+    struct buf text = {0};
+    int rc = named_prompt_line(fx->conf, line, meant_doc(fx->s), &text, err);
+    struct event ev = {.kind = EV_EDITED, .text = buf_str(&text), .n = text.n};
+    if (!rc) effects_event(fx, &ev);
+    buf_deinit(&text);
     return rc;
 }
 
-static int use_prompt(struct effects *fx, const char *name, ox_err *err) {
-    char *text = NULL;
-    int rc = named_prompt_load(fx->conf, name, &text, err);
-    if (rc) return rc;
-    struct event ev = {.kind = EV_EDITED, .text = text, .n = strlen(text)};
-    effects_event(fx, &ev);
-    ox_free(text);
-    return 0;
+/* How many tokens a text has: told when the engine has counted. */
+static int count_text(struct effects *fx, const struct effect *e, ox_err *err) {
+    struct work job = {.kind = WORK_ENCODE, .id = ++fx->next_job, .n_bytes = e->n};
+    job.text = ox_memdup(e->text, e->n, "text to count", err);
+    fx->count_job = job.id;
+    return job.text ? worker_send(fx->w, &job, err) : OX_ENOMEM;
 }
 
 static void suspend(struct effects *fx) {
@@ -574,8 +564,15 @@ static int run(struct effects *fx, const struct effect *e, ox_err *err) {
     case FX_FILE: return add_file(fx, e->text, err);
     case FX_PATH: return complete_path(fx, e->text, err);
     case FX_PASTE_DOC: return add_paste(fx, e, err);
-    case FX_SYSTEM: return set_system(fx, e, err);
     case FX_SET: return set_value(fx, e->text, err);
+    case FX_THINK:
+        fx->conf->no_think = e->id == 0;
+        effects_notice(fx, false,
+                       fx->info && !fx->info->thinks ? "thoughts are %s; this model has none"
+                                                     : "thoughts are %s",
+                       e->id ? "on" : "off");
+        return 0;
+    case FX_COUNT: return count_text(fx, e, err);
     case FX_STATES: return effects_say_states(fx, err);
     case FX_MODEL: return effects_model(fx, e, err);
     case FX_PROMPT: return use_prompt(fx, e->text, err);
@@ -683,6 +680,5 @@ void effects_close(struct effects *fx) {
     ox_free(fx->answer.tok.v);
     buf_deinit(&fx->answer.text);
     buf_deinit(&fx->answer.thought);
-    buf_deinit(&fx->system);
     *fx = (struct effects){0};
 }

@@ -77,7 +77,6 @@ struct effects {
     worker *w;
     const struct ox_info *info;
     uint64_t next_job;
-    struct buf system; /* of sessions to come */
     struct fx_doc *doc;
     size_t n_docs, cap_docs;
     struct fx_answer answer;
@@ -105,6 +104,7 @@ struct effects {
     bool is_locked;        /* the session is ours to write */
     double followed_at;    /* else: when it was last looked at */
     uint64_t load_job;
+    uint64_t count_job;       /* ENCODE of /tokens TEXT; 0: none */
     const char *model_before; /* while another one is loaded; borrowed */
     bool is_changing;
     struct ox_key vocab; /* of the ids in use */

@@ -4,6 +4,7 @@
 
 #include "app/core/budget.h"
 #include "app/core/prompt.h"
+#include "app/core/say.h"
 #include "app/core/summary.h"
 #include "app/core/tip.h"
 #include "app/saved_turn.h"
@@ -56,9 +57,6 @@ int effects_prompt(struct effects *fx, int64_t leaf, struct prompt *p, ox_err *e
     struct chat_node **path = NULL;
     size_t n = 0;
     int rc = chat_path(&fx->s->chat, leaf, &path, &n, err);
-    bool has_system = !rc && n > 0 && path[0]->role == OX_ROLE_SYSTEM;
-    if (!rc && !has_system && fx->system.n > 0)
-        rc = prompt_system(p, fx->system.p, fx->system.n, err);
     for (size_t i = 0; i < n && !rc; i++) {
         const struct chat_node *node = path[i];
         const char *text = node->text ? node->text : "";
@@ -429,6 +427,13 @@ static void take_counted(struct effects *fx, struct news *n) {
     }
 }
 
+static void say_count_of(struct effects *fx, const struct news *n) {
+    char count[SAY_BYTES];
+    fx->count_job = 0;
+    effects_notice(fx, false, "%s%s token%s", fx->info && fx->info->is_remote ? "about " : "",
+                   say_count(count, n->tok.n), n->tok.n == 1 ? "" : "s");
+}
+
 static void take_one(struct effects *fx, struct news *n) {
     if (effects_summary_news(fx, n) || effects_title_news(fx, n)) return;
     bool is_answer = fx->answer.job != 0 && n->id == fx->answer.job;
@@ -453,6 +458,8 @@ static void take_one(struct effects *fx, struct news *n) {
             take_planned(fx, n);
         else if (fx->price.job != 0 && n->id == fx->price.job)
             effects_take_price(fx, n);
+        else if (fx->count_job != 0 && n->id == fx->count_job)
+            say_count_of(fx, n);
         else
             take_counted(fx, n);
         break;

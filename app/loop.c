@@ -261,7 +261,7 @@ static int start(struct loop *l, ox_err *err) {
     int rc = state_init(&l->s, err);
     l->fx.conf = l->opts->conf;
     l->fx.s = &l->s;
-    if (!rc && l->opts->system) rc = buf_puts(&l->fx.system, l->opts->system, err);
+    if (!rc && l->opts->system) rc = buf_puts(&l->s.system, l->opts->system, err);
     if (!rc) rc = open_terminal(l, err);
     if (rc) return rc;
     take_size(l);

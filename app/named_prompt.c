@@ -199,3 +199,28 @@ int named_prompt_fill(struct buf *out, const char *form, const struct named_prom
     ox_free(v);
     return rc;
 }
+
+int named_prompt_line(const struct config *conf, const char *line, const char *file,
+                      struct buf *out, ox_err *err) {
+    enum { WORDS = 8 }; /* name=value; more of them are text */
+    struct ox_arena mem = {0};
+    const char *word[WORDS];
+    struct named_prompt_given given = {.file = file, .word = word};
+    char *form = NULL, *name = ox_arena_strdup(&mem, line, strcspn(line, " "), err);
+    const char *rest = line + strcspn(line, " ");
+    int rc = name ? named_prompt_load(conf, name, &form, err) : OX_ENOMEM;
+    for (rest += strspn(rest, " "); !rc && given.n_word < WORDS; rest += strspn(rest, " ")) {
+        size_t n = strcspn(rest, " "), eq = strcspn(rest, "=");
+        if (eq == 0 || eq >= n || !asks_for(form, rest, eq)) break;
+        word[given.n_word] = ox_arena_strdup(&mem, rest, n, err);
+        rc = word[given.n_word] ? 0 : OX_ENOMEM;
+        given.n_word++;
+        rest += n;
+    }
+    given.text = rest;
+    if (!rc) rc = named_prompt_fill(out, form, &given, err);
+    if (rc == OX_EUSAGE && form) ox_err_fix(err, "/prompt %.40s TEXT, or /file PATH first", name);
+    ox_free(form);
+    ox_arena_deinit(&mem);
+    return rc;
+}

@@ -32,4 +32,9 @@ struct named_prompt_given {
 int named_prompt_fill(struct buf *out, const char *form, const struct named_prompt_given *given,
                       ox_err *err);
 
+/* What is typed in a conversation: "NAME name=value .. words", with the name of the document that
+ * is meant (NULL: none). */
+int named_prompt_line(const struct config *conf, const char *line, const char *file,
+                      struct buf *out, ox_err *err);
+
 #endif

@@ -5,9 +5,10 @@
 
 int states_words(const struct states_usage *use, struct buf *out, ox_err *err) {
     char quota[SAY_BYTES], used[SAY_BYTES], saved[SAY_BYTES];
-    return buf_printf(out, err, "%s quota, %s used, %llu records, %llu reuses saved %s",
+    return buf_printf(out, err, "%s quota, %s used, %llu record%s, %llu reuse%s saved %s",
                       say_bytes(quota, use->quota_bytes), say_bytes(used, use->bytes),
-                      (unsigned long long)use->n_records, (unsigned long long)use->n_uses,
+                      (unsigned long long)use->n_records, use->n_records == 1 ? "" : "s",
+                      (unsigned long long)use->n_uses, use->n_uses == 1 ? "" : "s",
                       say_time(saved, (double)use->saved_us / 1e6));
 }
 

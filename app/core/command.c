@@ -3,6 +3,7 @@
 
 #include "app/core/text.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* clang-format off */
@@ -29,7 +30,7 @@ static const struct command commands[] = {
     {"summarize", "[N]",       CMD_SUMMARIZE, false, "summarise document N"},
     {"system",    "[TEXT]",    CMD_SYSTEM,    false, "show or set the system prompt"},
     {"model",     "[NAME]",    CMD_MODEL,     false, "show or change the model; says the price first"},
-    {"set",       "KEY VALUE", CMD_SET,       true,  "temperature, top-p, top-k, min-p, seed"},
+    {"set",       "KEY VALUE", CMD_SET,       true,  "temperature, top-p, top-k, min-p, repeat-penalty, seed, max-new"},
     {"think",     "on|off",    CMD_THINK,     true,  "thoughts of models that think"},
     {"prompt",    "NAME",      CMD_PROMPT,    true,  "put a named prompt into the input"},
     {"context",   "",          CMD_CONTEXT,   false, "map of the context, with prices"},
@@ -105,4 +106,36 @@ const struct command *command_complete(const char *prefix, size_t n, size_t i) {
     for (size_t k = 0; k < N_COMMANDS; k++)
         if (strncmp(commands[k].name, prefix, n) == 0 && i-- == 0) return &commands[k];
     return NULL;
+}
+
+/* ---- arguments ----------------------------------------------------------------------------------
+ */
+
+int command_count(const char *arg, size_t absent, size_t *out, ox_err *err) {
+    char *end = NULL;
+    *out = *arg ? strtoul(arg, &end, 10) : absent;
+    if (!*arg || (*out >= 1 && *out < 1000000 && !*end && arg[0] != '-')) return 0;
+    return ox_err_set(err, OX_EUSAGE, "\"%.40s\" is not a number from 1 on", arg);
+}
+
+int command_switch(const char *arg, bool *on, ox_err *err) {
+    *on = strcmp(arg, "on") == 0;
+    if (*on || strcmp(arg, "off") == 0) return 0;
+    return ox_err_set(err, OX_EUSAGE, "\"%.40s\" is not on or off", arg);
+}
+
+int command_setting(const char *arg, const char **key, const char **value, ox_err *err) {
+    static const char *const keys[] = {"temperature",    "top_p", "top_k",  "min_p",
+                                       "repeat_penalty", "seed",  "max_new"};
+    char typed[32] = {0};
+    size_t n = strcspn(arg, " =");
+    for (size_t i = 0; i < n && i < sizeof typed - 1; i++)
+        typed[i] = arg[i] == '-' ? '_' : arg[i];
+    *value = arg + n + strspn(arg + n, " =");
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        *key = keys[i];
+        if (strcmp(keys[i], typed) == 0) return 0;
+    }
+    ox_err_set(err, OX_EUSAGE, "/set does not know \"%.30s\"", typed);
+    return ox_err_fix(err, "temperature, top-p, top-k, min-p, repeat-penalty, seed, max-new");
 }

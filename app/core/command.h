@@ -70,4 +70,11 @@ int command_parse(const char *line, struct command_line *out, ox_err *err);
 /* The i-th name (aliases left out) that begins with the n bytes behind the slash, or NULL. */
 const struct command *command_complete(const char *prefix, size_t n, size_t i);
 
+/* A number from 1 on, `absent` if there is no argument. OX_EUSAGE. */
+int command_count(const char *arg, size_t absent, size_t *out, ox_err *err);
+int command_switch(const char *arg, bool *on, ox_err *err); /* "on" or "off"; OX_EUSAGE */
+/* "KEY VALUE" or "KEY=VALUE" of /set: the key as the configuration spells it, and the value,
+ * borrowed from the line. OX_EUSAGE: a key that a conversation cannot change. */
+int command_setting(const char *arg, const char **key, const char **value, ox_err *err);
+
 #endif

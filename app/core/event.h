@@ -145,8 +145,9 @@ enum effect_kind {
     FX_FILE,      /* text: path; wants EV_DOC */
     FX_PATH,      /* text: beginning of a path; wants EV_EDITED with \"/file \" and more of it */
     FX_PASTE_DOC, /* text: a paste that becomes a document */
-    FX_SYSTEM,    /* text */
     FX_SET,       /* text: "KEY VALUE" */
+    FX_THINK,     /* id: 1 on, 0 off */
+    FX_COUNT,     /* text: its tokens are told */
     FX_STATES,    /* says what is kept */
     FX_MODEL,     /* text */
     FX_PROMPT     /* text: name; wants EV_EDITED */

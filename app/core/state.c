@@ -54,6 +54,7 @@ void state_deinit(struct app_state *s) {
     context_deinit(&s->context);
     edit_deinit(&s->input);
     keymap_deinit(&s->keymap);
+    buf_deinit(&s->system);
     buf_deinit(&s->queued);
     buf_deinit(&s->picker.filter);
     buf_deinit(&s->picker.preview);

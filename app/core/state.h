@@ -143,6 +143,7 @@ struct app_state {
     size_t cap_sheet_docs;
     bool cites_off;
 
+    struct buf system; /* prompt of the sessions that begin here; "": none */
     struct edit input;
     struct buf queued; /* question that waits for the end of the answer */
     struct job job;

@@ -35,10 +35,6 @@ static int open_sessions(struct update *u) {
     return update_fx(u, FX_LIST, 0, 0, NULL);
 }
 
-static size_t number_of(const char *rest) {
-    return (size_t)strtoul(rest, NULL, 10);
-}
-
 /* Documents of a question that is taken back go with the next one. */
 static void wait_again(struct app_state *s, const struct chat_node *question) {
     for (size_t k = 0; k < question->n_docs; k++)
@@ -147,13 +143,50 @@ static int set_theme(struct update *u, const char *name) {
     return 0;
 }
 
+static int refuse(struct update *u, const ox_err *e) {
+    update_error(u, e);
+    return e->code; /* the line stays in the input */
+}
+
 static int set_cites(struct update *u, const char *rest) {
     struct app_state *s = u->s;
-    s->cites_off = strcmp(rest, "off") == 0;
+    bool on;
+    ox_err e;
+    if (command_switch(rest, &on, &e)) return refuse(u, &e);
+    s->cites_off = !on;
     s->sheet.n_docs = s->cites_off ? 0 : s->n_docs;
     sheet_stale(&s->sheet);
     state_notice(s, false, s->cites_off ? "quotations are not checked" : "quotations are checked");
     return 0;
+}
+
+/* Turn n of the path, as it is counted on screen; the last one without a number. */
+static int fork_at(struct update *u, size_t n) {
+    struct app_state *s = u->s;
+    int64_t question = n ? chat_turn(&s->chat, s->chat.leaf, n) : 0, at = 0;
+    ox_err e;
+    ox_err_set(&e, OX_EUSAGE, "there is no turn %zu", n);
+    if (n && !question) return refuse(u, &e);
+    for (size_t i = 0; question && i < s->sheet.n; i++) /* with its answer */
+        if (s->sheet.path[i]->id == question)
+            at = i + 1 < s->sheet.n ? s->sheet.path[i + 1]->id : question;
+    return update_fx(u, FX_FORK, s->chat_id, at, NULL);
+}
+
+static int copy_numbered(struct update *u, size_t n) {
+    struct app_state *s = u->s;
+    ox_err e;
+    ox_err_set(&e, OX_EUSAGE, n ? "there is no message %zu" : "there is no message yet", n);
+    if (n > s->sheet.n || s->sheet.n == 0) return refuse(u, &e);
+    return update_copy_message(u, n ? n - 1 : s->sheet.n - 1);
+}
+
+/* Bytes that end a number are part of the word: "7x" is no seed. */
+static int regen(struct update *u, int64_t question, const char *seed) {
+    ox_err e;
+    ox_err_set(&e, OX_EUSAGE, "/regen SEED: \"%.40s\" is not a whole number", seed ? seed : "");
+    if (seed && strspn(seed, "0123456789") != strlen(seed)) return refuse(u, &e);
+    return update_regen(u, question, seed);
 }
 
 /* Tokens of the path as of its last answer, and in *seconds what reading them again would take at
@@ -191,6 +224,32 @@ static int change_model(struct update *u, const char *name) {
     return 0;
 }
 
+/* It stands before the first question and belongs to the session; plain lines refuse it behind that
+ * as well. */
+static int set_system(struct update *u, const char *text) {
+    struct app_state *s = u->s;
+    int64_t first = s->chat.leaf;
+    for (const struct chat_node *at; (at = chat_find(&s->chat, first)) && at->parent;)
+        first = at->parent;
+    const struct chat_node *root = chat_find(&s->chat, first);
+    bool is_kept = root && root->role == OX_ROLE_SYSTEM;
+    if (!text) {
+        const char *now = is_kept ? root->text : s->sheet.n ? "" : buf_str(&s->system);
+        state_notice(s, false, now[0] ? "system prompt: %s" : "no system prompt%s", now);
+        return 0;
+    }
+    if (s->sheet.n > 0) {
+        ox_err e;
+        ox_err_set(&e, OX_EUSAGE, "a system prompt stands before the first question");
+        ox_err_fix(&e, "/new, then /system TEXT");
+        return refuse(u, &e);
+    }
+    buf_cut(&s->system, 0);
+    s->chat.leaf = 0; /* not below the one of before */
+    state_notice(s, false, "the system prompt is set");
+    return buf_puts(&s->system, text, u->err);
+}
+
 static int64_t last_question(const struct app_state *s) {
     for (size_t i = s->sheet.n; i-- > 0;)
         if (s->sheet.path[i]->role == OX_ROLE_USER) return s->sheet.path[i]->id;
@@ -200,6 +259,12 @@ static int64_t last_question(const struct app_state *s) {
 static int run_command(struct update *u, const struct command *c, const char *rest) {
     struct app_state *s = u->s;
     const char *text = rest[0] ? rest : NULL;
+    size_t n = 0;
+    ox_err e;
+    bool is_number = c->id == CMD_FORK || c->id == CMD_EDIT || c->id == CMD_ANSWER ||
+                     c->id == CMD_UNDO || c->id == CMD_DOC || c->id == CMD_DROP ||
+                     c->id == CMD_SUMMARIZE || c->id == CMD_COPY;
+    if (is_number && command_count(rest, 0, &n, &e)) return refuse(u, &e);
     switch (c->id) {
     case CMD_NONE:
     case CMD_COUNT: return 0;
@@ -212,47 +277,45 @@ static int run_command(struct update *u, const struct command *c, const char *re
     case CMD_SESSIONS: return open_sessions(u);
     case CMD_RESUME: return update_fx(u, FX_OPEN, 0, 0, rest);
     case CMD_TITLE: return update_fx(u, FX_RENAME, s->chat_id, 0, rest);
-    case CMD_FORK:
-        return update_fx(u, FX_FORK, s->chat_id,
-                         text ? chat_turn(&s->chat, s->chat.leaf, number_of(rest)) : 0, NULL);
-    case CMD_EDIT: return edit_turn(u, number_of(rest));
-    case CMD_REGEN: return update_regen(u, last_question(s), text);
+    case CMD_FORK: return fork_at(u, n);
+    case CMD_EDIT: return edit_turn(u, n);
+    case CMD_REGEN: return regen(u, last_question(s), text);
     case CMD_SEEDS: return update_seeds(u, last_question(s), text);
     case CMD_COMPARE: return update_compare_numbers(u, rest);
-    case CMD_ANSWER: return update_take_answer(u, number_of(rest));
-    case CMD_UNDO: return go_back(u, text ? number_of(rest) : 1);
+    case CMD_ANSWER: return update_take_answer(u, n);
+    case CMD_UNDO: return go_back(u, n ? n : 1);
     case CMD_CONTINUE: return update_continue(u);
     case CMD_FILE: return update_fx(u, FX_FILE, 0, 0, rest);
     case CMD_DOCS: say_documents(u); return 0;
-    case CMD_DOC: return show_doc(u, number_of(rest));
-    case CMD_DROP: return drop_doc(u, number_of(rest));
+    case CMD_DOC: return show_doc(u, n);
+    case CMD_DROP: return drop_doc(u, n);
     case CMD_CITE: return set_cites(u, rest);
-    case CMD_SUMMARIZE: return update_summarize(u, number_of(rest));
+    case CMD_SUMMARIZE: return update_summarize(u, n);
     case CMD_COMPACT: return update_compact(u);
-    case CMD_SYSTEM: return update_fx(u, FX_SYSTEM, 0, 0, text);
+    case CMD_SYSTEM: return set_system(u, text);
     case CMD_MODEL: return change_model(u, text);
-    case CMD_SET:
+    case CMD_SET: {
+        const char *key, *value;
+        if (command_setting(rest, &key, &value, &e)) return refuse(u, &e);
+        return update_fx(u, FX_SET, 0, 0, rest);
+    }
     case CMD_THINK: {
-        struct buf pair = {0};
-        int rc = buf_printf(&pair, u->err, "%s%s", c->id == CMD_THINK ? "think " : "", rest);
-        if (!rc) rc = update_fx(u, FX_SET, 0, 0, buf_str(&pair));
-        buf_deinit(&pair);
-        return rc;
+        bool on;
+        if (command_switch(rest, &on, &e)) return refuse(u, &e);
+        return update_fx(u, FX_THINK, on, 0, NULL);
     }
     case CMD_PROMPT: return update_fx(u, FX_PROMPT, 0, 0, rest);
     case CMD_CONTEXT: s->docs.is_open = s->docs.show_map = true; return 0;
     case CMD_STATES: return update_fx(u, FX_STATES, 0, 0, NULL);
     case CMD_TOKENS: {
+        if (text) return update_fx(u, FX_COUNT, 0, 0, text);
         char used[SAY_BYTES], limit[SAY_BYTES];
         state_notice(s, false, "%s%s of %s tokens are used", s->is_used_about ? "about " : "",
                      say_count(used, s->n_used), say_count(limit, s->model.limit));
         return 0;
     }
     case CMD_STATS: say_stats(u); return 0;
-    case CMD_COPY:
-        return s->sheet.n == 0
-                   ? 0
-                   : update_copy_message(u, text ? number_of(rest) - 1 : s->sheet.n - 1);
+    case CMD_COPY: return copy_numbered(u, n);
     case CMD_EXPORT: return update_fx(u, FX_EXPORT, s->chat_id, 0, text);
     case CMD_SEARCH:
         buf_cut(&s->find.words, 0);

@@ -68,6 +68,19 @@ static int queue_question(struct update *u, const char *text, size_t n) {
     return rc ? rc : buf_add(q, text, n, u->err);
 }
 
+/* A session begins with its system prompt, as a message of its own: it is saved with it. */
+static int begin_with_system(struct update *u) {
+    struct app_state *s = u->s;
+    struct chat_node node = {.id = chat_new_id(&s->chat),
+                             .role = OX_ROLE_SYSTEM,
+                             .end = CHAT_DONE,
+                             .created_us = (int64_t)(s->now * 1e6),
+                             .n_bytes = s->system.n};
+    if (s->chat.leaf || s->system.n == 0) return 0;
+    node.text = ox_memdup(s->system.p, s->system.n, "system prompt", u->err);
+    return node.text ? chat_add(&s->chat, &node, u->err) : OX_ENOMEM;
+}
+
 int update_send(struct update *u, const char *text, size_t n) {
     struct app_state *s = u->s;
     if (state_is_busy(s)) return queue_question(u, text, n);
@@ -77,6 +90,8 @@ int update_send(struct update *u, const char *text, size_t n) {
         rc = chat_edit(&s->chat, s->editing, text, n, &question, u->err);
         s->editing = 0;
     } else {
+        rc = begin_with_system(u);
+        if (rc) return rc;
         struct chat_node node = {.id = chat_new_id(&s->chat),
                                  .parent = s->chat.leaf,
                                  .role = OX_ROLE_USER,
@@ -367,7 +382,10 @@ static int take_back(struct update *u) {
     if (is_new && !is_aside && edit_is_empty(&s->input))
         rc = edit_set(&s->input, q->text, q->n_bytes, u->err);
     int64_t question = q->id;
-    chat_take_back(&s->chat, is_new ? question : s->job.answer);
+    const struct chat_node *first = is_new && q > s->chat.node ? q - 1 : NULL;
+    bool began = first && first->role == OX_ROLE_SYSTEM && first->id == q->parent && first->id < 0;
+    if (began) leaf = 0;
+    chat_take_back(&s->chat, began ? first->id : is_new ? question : s->job.answer);
     s->chat.leaf = is_new ? leaf : chat_leaf_below(&s->chat, question);
     s->job = (struct job){0};
     if (!rc) rc = update_path(u);

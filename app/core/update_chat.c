@@ -56,7 +56,7 @@ int update_show_leaf(struct update *u, int64_t leaf) {
     int rc = update_path(u);
     update_count_used(s);
     update_show_end(u);
-    return rc ? rc : update_fx(u, FX_BRANCH, s->chat_id, leaf, NULL);
+    return rc || leaf <= 0 ? rc : update_fx(u, FX_BRANCH, s->chat_id, leaf, NULL);
 }
 
 static void show_message(struct update *u, size_t i) {

@@ -47,8 +47,6 @@ void plain_added(const struct plain *p, size_t i); /* says what a new document c
 /* One slash command; its errors are printed, and only what ends the program is returned. */
 int plain_command(struct plain *p, const char *typed, ox_err *err);
 
-/* A number from 1 on; `absent` if nothing was typed. */
-int plain_count(const char *arg, size_t absent, size_t *out, ox_err *err);
 void plain_show_branch(struct plain *p); /* the database shows the leaf from now on */
 
 /* --- of plain_summarize.c, for the same table --- */

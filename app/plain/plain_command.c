@@ -30,13 +30,6 @@ static int do_new(struct plain *p, const char *arg, ox_err *err) {
     return 0;
 }
 
-int plain_count(const char *arg, size_t absent, size_t *out, ox_err *err) {
-    char *end;
-    *out = *arg ? strtoul(arg, &end, 10) : absent;
-    if (!*arg || (*out >= 1 && *out < 1000000 && !*end && arg[0] != '-')) return 0;
-    return ox_err_set(err, OX_EUSAGE, "\"%.40s\" is not a number from 1 on", arg);
-}
-
 /* Documents that stood before a question wait again when it is taken back. */
 static void take_back_docs(struct plain *p, const struct chat_node *question) {
     struct talk *t = &p->talk;
@@ -84,7 +77,7 @@ static const char *price_of(struct plain *p, int64_t question, char out[SAY_PRIC
 
 static int do_undo(struct plain *p, const char *arg, ox_err *err) {
     size_t n, turns = count_turns(&p->talk);
-    int rc = plain_count(arg, 1, &n, err);
+    int rc = command_count(arg, 1, &n, err);
     if (rc) return rc;
     if (n > turns) return ox_err_set(err, OX_EUSAGE, "this session has %zu turns", turns);
     char price[SAY_PRICE_BYTES];
@@ -99,7 +92,7 @@ static int do_undo(struct plain *p, const char *arg, ox_err *err) {
 static int do_edit(struct plain *p, const char *arg, ox_err *err) {
     struct talk *t = &p->talk;
     size_t n, turns = count_turns(t);
-    int rc = plain_count(arg, turns ? turns : 1, &n, err);
+    int rc = command_count(arg, turns ? turns : 1, &n, err);
     if (rc) return rc;
     int64_t id = chat_turn(&t->chat, t->chat.leaf, n);
     const struct chat_node *q = id ? chat_find(&t->chat, id) : NULL;
@@ -159,7 +152,7 @@ static int do_docs(struct plain *p, const char *arg, ox_err *err) {
 static int do_doc(struct plain *p, const char *arg, ox_err *err) {
     enum { SHOWN_LINES = 20 };
     size_t n;
-    int rc = plain_count(arg, 1, &n, err);
+    int rc = command_count(arg, 1, &n, err);
     if (rc) return rc;
     if (n > p->talk.n_docs)
         return ox_err_set(err, OX_EUSAGE, "there are %zu documents", p->talk.n_docs);
@@ -181,7 +174,7 @@ static int do_doc(struct plain *p, const char *arg, ox_err *err) {
 
 static int do_drop(struct plain *p, const char *arg, ox_err *err) {
     size_t n;
-    int rc = plain_count(arg, 1, &n, err);
+    int rc = command_count(arg, 1, &n, err);
     if (!rc) rc = talk_drop(&p->talk, n - 1, err);
     if (!rc) plain_note(p, "document %zu is gone", n);
     return rc;
@@ -189,22 +182,15 @@ static int do_drop(struct plain *p, const char *arg, ox_err *err) {
 
 /* --- settings --- */
 
-static int parse_switch(const char *arg, bool *out, ox_err *err) {
-    if (strcmp(arg, "on") && strcmp(arg, "off"))
-        return ox_err_set(err, OX_EUSAGE, "\"%.40s\" is not on or off", arg);
-    *out = strcmp(arg, "on") == 0;
-    return 0;
-}
-
 static int do_cite(struct plain *p, const char *arg, ox_err *err) {
-    int rc = parse_switch(arg, &p->cites, err);
+    int rc = command_switch(arg, &p->cites, err);
     if (!rc) plain_note(p, p->cites ? "quotations are checked" : "quotations are not checked");
     return rc;
 }
 
 static int do_think(struct plain *p, const char *arg, ox_err *err) {
     bool on = false;
-    int rc = parse_switch(arg, &on, err);
+    int rc = command_switch(arg, &on, err);
     if (!rc) p->conf->no_think = !on;
     if (!rc)
         plain_note(
@@ -214,21 +200,11 @@ static int do_think(struct plain *p, const char *arg, ox_err *err) {
 }
 
 static int do_set(struct plain *p, const char *arg, ox_err *err) {
-    static const char *const keys[] = {"temperature",    "top_p", "top_k",  "min_p",
-                                       "repeat_penalty", "seed",  "max_new"};
-    char key[32] = {0};
-    size_t n = strcspn(arg, " =");
-    const char *value = arg + n + strspn(arg + n, " =");
-    for (size_t i = 0; i < n && i < sizeof key - 1; i++)
-        key[i] = arg[i] == '-' ? '_' : arg[i];
-    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        if (strcmp(keys[i], key) != 0) continue;
-        int rc = conf_set(p->conf, key, value, "/set", err);
-        if (!rc) plain_note(p, "%s is %s from the next answer on", key, value);
-        return rc;
-    }
-    ox_err_set(err, OX_EUSAGE, "/set does not know \"%.30s\"", key);
-    return ox_err_fix(err, "temperature, top-p, top-k, min-p, repeat-penalty, seed, max-new");
+    const char *key, *value;
+    int rc = command_setting(arg, &key, &value, err);
+    if (!rc) rc = conf_set(p->conf, key, value, "/set", err);
+    if (!rc) plain_note(p, "%s is %s from the next answer on", key, value);
+    return rc;
 }
 
 static int do_system(struct plain *p, const char *arg, ox_err *err) {
@@ -377,21 +353,13 @@ static int do_theme(struct plain *p, const char *arg, ox_err *err) {
 /* Words behind the name fill it; with a document, its name is {{file}}. One line that
  * can be edited becomes the next one typed, as in the full screen; a longer one is sent. */
 static int do_prompt(struct plain *p, const char *arg, ox_err *err) {
-    size_t n = strcspn(arg, " ");
-    const char *rest = arg[n] ? arg + n + 1 : "";
-    char *form = NULL, *name = ox_memdup(arg, n, "name of a prompt", err);
     struct buf text = {0};
-    const struct named_prompt_given given = {.text = *rest ? rest : NULL,
-                                             .file = meant_doc(&p->talk)};
-    int rc = name ? named_prompt_load(p->conf, name, &form, err) : OX_ENOMEM;
-    if (!rc) rc = named_prompt_fill(&text, form, &given, err);
+    int rc = named_prompt_line(p->conf, arg, meant_doc(&p->talk), &text, err);
     if (!rc && p->edits && !memchr(text.p, '\n', text.n))
         line_prefill(p->line, buf_str(&text));
     else if (!rc)
         rc = plain_ask(p, buf_str(&text), text.n, err);
     buf_deinit(&text);
-    ox_free(form);
-    ox_free(name);
     return rc;
 }
 
@@ -399,7 +367,7 @@ static int do_prompt(struct plain *p, const char *arg, ox_err *err) {
 static int do_copy(struct plain *p, const char *arg, ox_err *err) {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     size_t n = 0;
-    int rc = *arg ? plain_count(arg, 1, &n, err) : 0;
+    int rc = *arg ? command_count(arg, 1, &n, err) : 0;
     if (rc) return rc;
     const struct chat_node *m = talk_message(&p->talk, n);
     if (!m)
@@ -477,7 +445,7 @@ static int do_help(struct plain *p, const char *arg, ox_err *err) {
     for (size_t i = 0; i < n; i++)
         for (size_t k = 0; k < N_TABLE; k++)
             if (table[k].id == all[i].id)
-                fprintf(stderr, "  /%-8s %-10s %s\n", all[i].name, all[i].args, all[i].help);
+                fprintf(stderr, "  /%-10s %-10s %s\n", all[i].name, all[i].args, all[i].help);
     fprintf(
         stderr,
         "  lines between \"\"\" are one message; a line that ends in \\ goes on; // sends a slash\n"

@@ -147,7 +147,7 @@ int plain_take(struct plain *p, const char *arg, ox_err *err) {
     struct talk *t = &p->talk;
     struct answers a;
     size_t n = 0;
-    int rc = plain_count(arg, 1, &n, err);
+    int rc = command_count(arg, 1, &n, err);
     if (rc) return rc;
     rc = find_answers(t, &a, err);
     if (!rc && n > a.n)
@@ -207,7 +207,7 @@ static int make_one(struct plain *p, int64_t question, ox_err *err) {
 int plain_seeds(struct plain *p, const char *arg, ox_err *err) {
     struct talk *t = &p->talk;
     size_t n = 0;
-    int rc = plain_count(arg, COMMAND_SEEDS, &n, err);
+    int rc = command_count(arg, COMMAND_SEEDS, &n, err);
     const struct chat_node *leaf = t->chat.leaf ? chat_find(&t->chat, t->chat.leaf) : NULL;
     if (!rc && (n < 2 || n > COMMAND_SEEDS_MOST))
         rc = ox_err_set(err, OX_EUSAGE, "/seeds makes 2 to %d answers", COMMAND_SEEDS_MOST);

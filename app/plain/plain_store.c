@@ -27,7 +27,7 @@ static int need_session(const struct plain *p, ox_err *err) {
 
 static int each_row(void *user, const struct store_chat *row) {
     char n[SAY_BYTES];
-    plain_note(user, "%.6s  %zu turn%s  %s tokens  %s", row->uid, row->n_turns,
+    plain_note(user, "%.4s  %zu turn%s  %s tokens  %s", row->uid, row->n_turns,
                row->n_turns == 1 ? "" : "s", say_short(n, row->n_tokens), row->title);
     return 0;
 }
@@ -77,7 +77,9 @@ int plain_fork(struct plain *p, const char *arg, ox_err *err) {
     int rc = need_session(p, err);
     if (rc) return rc;
     int64_t at = *arg ? end_of_turn(t, strtoul(arg, NULL, 10)) : t->chat.leaf;
-    if (at <= 0) return ox_err_set(err, OX_EUSAGE, "there is no turn %.20s", arg);
+    if (at <= 0)
+        return ox_err_set(err, OX_EUSAGE,
+                          *arg ? "there is no turn %.20s" : "there is no answer yet%s", arg);
     rc = store_chat_get(t->st, t->id, &row, err);
     if (!rc) rc = store_chat_fork(t->st, t->id, at, row.title, &made, err);
     if (!rc) rc = talk_resume(t, made, 0, err);
@@ -86,7 +88,7 @@ int plain_fork(struct plain *p, const char *arg, ox_err *err) {
     char price[SAY_PRICE_BYTES];
     if (!rc) rc = talk_price(t, 0, &plan, err);
     if (!rc)
-        plain_note(p, "a new session, %.6s; the old one stays as it is; %s", t->uid,
+        plain_note(p, "a new session, %.4s; the old one stays as it is; %s", t->uid,
                    say_restart(price, plan.fresh + plan.replay, plan.time_s));
     return rc;
 }
@@ -118,9 +120,9 @@ static int each_hit(void *user, const struct store_hit *h) {
         text[n++] = *s == 1 ? '[' : *s == 2 ? ']' : *s;
     text[n] = '\0';
     if (h->chat)
-        plain_note(user, "%.6s turn %zu  %s", h->uid, h->turn, text);
+        plain_note(user, "%.4s turn %zu  %s", h->uid, h->turn, text);
     else
-        plain_note(user, "%.6s:%zu  %s", h->uid, h->line, text);
+        plain_note(user, "%.4s:%zu  %s", h->uid, h->line, text);
     return 0;
 }
 

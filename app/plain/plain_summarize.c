@@ -3,6 +3,7 @@
  * screen and this take up each other's parts. */
 #include "app/plain/plain.h"
 
+#include "app/core/command.h"
 #include "app/summarize.h"
 
 #include <string.h>
@@ -115,7 +116,7 @@ static int summarize_parts(struct plain *p, size_t n, ox_err *err) {
 int plain_summarize(struct plain *p, const char *arg, ox_err *err) {
     struct talk *t = &p->talk;
     size_t n = 0;
-    int rc = plain_count(arg, t->n_docs, &n, err);
+    int rc = command_count(arg, t->n_docs, &n, err);
     if (!rc) rc = talk_may_send(t, err); /* before its parts take minutes */
     if (rc) return rc;
     if (t->n_docs == 0) return ox_err_set(err, OX_EUSAGE, "no document here; /file PATH adds one");

@@ -262,9 +262,80 @@ static void test_actions__a_covered_talk_comes_back(void **state) {
     stage_close(&st);
 }
 
+/* It is a message before the first question, so that it is saved with it and resumed. */
+static void test_actions__a_system_prompt_begins_the_session(void **state) {
+    struct stage st;
+    stage_open(&st, 80, 24);
+    type_command(&st, "/undo");
+    type_command(&st, "/system Be brief.");
+    assert_true(stage_has(&st, "the system prompt is set"));
+    type_command(&st, "Which lights failed?");
+    assert_int_equal(st.s.chat.n, 3);
+    const struct chat_node *root = &st.s.chat.node[0], *q = &st.s.chat.node[1];
+    assert_true(root->role == OX_ROLE_SYSTEM && root->parent == 0 && q->parent == root->id);
+    assert_string_equal(root->text, "Be brief.");
+    assert_int_equal(st.s.sheet.n, 2); /* not shown as talk */
+    struct event refused = {.kind = EV_FAILED, .number2 = 1, .err = {.code = OX_EFIT}};
+    stage_event(&st, refused);
+    assert_int_equal(st.s.chat.n, 0); /* as before Enter */
+    assert_int_equal(st.s.chat.leaf, 0);
+    stage_keys(&st, "Enter");
+    assert_int_equal(st.s.chat.n, 3);
+    stage_answer(&st, "Two.");
+    stage_event(&st, (struct event){.kind = EV_DONE, .end = CHAT_DONE});
+    type_command(&st, "/system Be long.");
+    assert_true(stage_has(&st, "a system prompt stands before the first question"));
+    assert_string_equal(st.s.error.fix, "/new, then /system TEXT");
+    stage_keys(&st, "Ctrl-U");
+    type_command(&st, "/system");
+    assert_true(stage_has(&st, "system prompt: Be brief."));
+    type_command(&st, "/undo");
+    type_command(&st, "/system Be long.");
+    type_command(&st, "Who?");
+    assert_string_equal(st.s.chat.node[3].text, "Be long."); /* another root */
+    assert_int_equal(st.s.chat.node[3].parent, 0);
+    stage_close(&st);
+}
+
+/* What a command cannot do is said, and the line stays. */
+static void test_actions__refused_arguments(void **state) {
+    static const struct {
+        const char *line, *says;
+    } cases[] = {
+        {"/fork 9", "there is no turn 9"},      {"/copy 9", "there is no message 9"},
+        {"/copy x", "\"x\" is not a number"},   {"/undo 0", "\"0\" is not a number"},
+        {"/cite maybe", "is not on or off"},    {"/think so", "is not on or off"},
+        {"/regen 7x", "\"7x\" is not a whole"}, {"/set db /tmp/x", "/set does not know \"db\""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct stage st;
+        char line[32];
+        open_chat(&st, CHAT_DONE, "Two lights failed.");
+        type_command(&st, cases[i].line);
+        if (!stage_has(&st, cases[i].says)) fail_msg("%s: %s", cases[i].line, st.s.error.what);
+        snprintf(line, sizeof line, "> %s", cases[i].line);
+        assert_true(stage_has(&st, line));
+        assert_int_equal(st.fx.n, 0);
+        stage_close(&st);
+    }
+    struct stage st;
+    open_chat(&st, CHAT_DONE, "Two lights failed.");
+    type_command(&st, "/fork 1");
+    assert_int_equal(stage_effect(&st, FX_FORK)->id2, 2); /* with the answer of that turn */
+    type_command(&st, "/tokens a b");
+    assert_string_equal(stage_effect(&st, FX_COUNT)->text, "a b");
+    effect_list_clear(&st.fx);
+    type_command(&st, "/undo");
+    assert_int_equal(st.s.chat.leaf, 0);
+    assert_null(
+        stage_effect(&st, FX_BRANCH)); /* there is none that ends before its first message */
+    stage_close(&st);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_actions__a_covered_talk_comes_back),
+        cmocka_unit_test(test_actions__a_system_prompt_begins_the_session),
         cmocka_unit_test(test_actions__continue_is_the_same_message),
         cmocka_unit_test(test_actions__continue_replaces_half_a_character),
         cmocka_unit_test(test_actions__continue_that_cannot_begin_changes_nothing),
@@ -274,6 +345,7 @@ int main(void) {
         cmocka_unit_test(test_actions__model_names_its_price),
         cmocka_unit_test(test_actions__not_saved_stands),
         cmocka_unit_test(test_actions__part_of_a_file_keeps_its_lines),
+        cmocka_unit_test(test_actions__refused_arguments),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -55,6 +55,26 @@ wait_for '[1: 32]'
 keys C-d
 wait_for 'LEFT 0'
 
+# a system prompt belongs to its session; tokens of a text are counted; a prompt is filled
+script 'answer fine.\n'
+start 100 24 -m "$DIR/script" -s "'Be brief.'"
+wait_for 'scripted'
+type_ 'one'; keys Enter
+wait_for 'fine.'
+type_ '/tokens harbour lights'; keys Enter
+wait_for ' tokens'
+type_ '/prompt translate language=Dutch Good day'; keys Enter
+wait_for 'Translate the text into Dutch.'
+keys C-u C-c; sleep 0.1; keys C-u C-d
+wait_for 'LEFT 0'
+$PROGRAM show 1 | grep -A2 '^## System' | grep -q 'Be brief.' || fail 'the system prompt is saved with the session'
+start 100 24 -m "$DIR/script" -c
+wait_for 'fine.'
+type_ '/system'; keys Enter
+wait_for 'system prompt: Be brief.'
+keys C-d
+wait_for 'LEFT 0'
+
 # what is read again is said; a long reading is asked for first. Another model reads everything.
 script 'answer fine %%seed.\n'
 printf 'prefill_us 400000\nanswer slowly.\n' > "$DIR/slow"

@@ -108,6 +108,34 @@ static void test_named_prompt__own_before_built_in(void **state) {
     ox_free(text);
 }
 
+/* Words NAME=VALUE in front fill names that the prompt has; all behind them is its text. */
+static void test_named_prompt__a_line_of_a_conversation(void **state) {
+    static const struct {
+        const char *line, *file, *want; /* want NULL: OX_EUSAGE */
+    } cases[] = {
+        {"into", NULL, NULL},
+        {"into Good  day", NULL, "Into English: Good  day"},
+        {"into language=Dutch Good day", NULL, "Into Dutch: Good day"},
+        {"into a=b c", NULL, "Into English: a=b c"},
+        {"into x language=Dutch", NULL, "Into English: x language=Dutch"},
+        {"into", "a.txt", "Into English: the document above"},
+        {"into language=Old", "a.txt", "Into Old: the document above"},
+    };
+    static const char form[] = "# One\nInto {{language|English}}: {{text|the document above}}\n";
+    const struct config conf = {.file = file};
+    (void)state;
+    write_own("into", form, sizeof form - 1);
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct buf out = {0};
+        ox_err err = {0};
+        int rc = named_prompt_line(&conf, cases[i].line, cases[i].file, &out, &err);
+        if (cases[i].want ? rc || strcmp(buf_str(&out), cases[i].want) != 0
+                          : rc != OX_EUSAGE || !strstr(err.fix, "/prompt into TEXT"))
+            fail_msg("\"%s\": %d \"%s\" (%s)", cases[i].line, rc, buf_str(&out), err.fix);
+        buf_deinit(&out);
+    }
+}
+
 static void test_named_prompt__refused(void **state) {
     (void)state;
     static const struct {
@@ -171,6 +199,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_named_prompt__fills),
         cmocka_unit_test_setup_teardown(test_named_prompt__own_before_built_in, make_folder,
+                                        remove_folder),
+        cmocka_unit_test_setup_teardown(test_named_prompt__a_line_of_a_conversation, make_folder,
                                         remove_folder),
         cmocka_unit_test_setup_teardown(test_named_prompt__refused, make_folder, remove_folder),
         cmocka_unit_test_setup_teardown(test_named_prompt__list, make_folder, remove_folder),

@@ -41,7 +41,7 @@ const struct config_key config_keys[] = {
     {"clipboard",      NULL,              CONFIG_CHOICE, AT(clipboard),          0,  0,       "auto terminal program", "by OSC 52, by wl-copy or xclip, or what works"},
     {"titles",         NULL,              CONFIG_BOOL,   AT(titles),             0,  0,       NULL, "better titles when idle, by models of 1 GiB and more"},
     {"bell",           NULL,              CONFIG_BOOL,   AT(bell),               0,  0,       NULL, "ring when a long read or an answer ends"},
-    {"theme",          NULL,              CONFIG_TEXT,   AT(theme),              0,  0,       NULL, "inherit, light, dark, mono"},
+    {"theme",          NULL,              CONFIG_TEXT,   AT(theme),              0,  0,       "inherit light dark mono", "inherit, light, dark, mono"},
     {"width.ambiguous",NULL,              CONFIG_INT,    AT(ambiguous_width),    1,  2,       NULL, "cells of East Asian ambiguous characters"},
     {NULL,             NULL,              CONFIG_TEXT,   0,                      0,  0,       NULL, NULL},
 };
@@ -162,6 +162,8 @@ static int set_key(struct config *c, const struct config_key *k, const char *val
     case CONFIG_TEXT:
     case CONFIG_PATH: {
         if (!*value) return refuse(origin, value, "a value (it is empty)", err);
+        if (k->choices) rc = parse_choice(k, value, origin, &choice, err);
+        if (rc) return rc;
         char *s = dup_path(c, value, err);
         if (!s) return OX_ENOMEM;
         *(const char **)at = s;
@@ -251,7 +253,8 @@ static int read_file(struct config *c, bool must_exist, ox_err *err) {
                    !f                    ? strerror(errno)
                    : S_ISREG(st.st_mode) ? "larger than 1 MiB"
                                          : "not a file");
-        ox_err_fix(err, "correct OXBOW_CONFIG, or remove it from the environment");
+        ox_err_fix(err, must_exist ? "correct OXBOW_CONFIG, or remove it from the environment"
+                                   : "make it a file that you can read, or remove it");
         if (f) fclose(f);
         return OX_EUSAGE;
     }

@@ -2,6 +2,7 @@
  * prints is safe to publish: no keys, titles or text. */
 #include "app/cli/doctor_term.h"
 #include "app/cli/stored.h"
+#include "app/core/keymap.h"
 #include "app/core/say.h"
 #include "app/core/text.h"
 #include "app/core/version.h"
@@ -116,8 +117,24 @@ static void check_writable(struct report *r, const char *name, const char *dir) 
         "XDG_CACHE_HOME");
 }
 
+/* Names of keys are known to the screen only, which starts also with wrong ones. */
+static int try_keys(const struct cli *c, ox_err *err) {
+    struct keymap map = {0};
+    int rc = 0;
+    for (size_t i = 0; !rc && i < c->conf.n_more; i++)
+        if (strncmp(c->conf.more[i].key, "key.", 4) == 0)
+            rc = keymap_bind(&map, c->conf.more[i].key + 4, c->conf.more[i].value, err);
+    keymap_deinit(&map);
+    return rc;
+}
+
 static void check_config(struct report *r, const struct cli *c) {
+    ox_err e = {0};
     bool is_wrong = c->conf_err.code != 0;
+    if (!is_wrong && try_keys(c, &e)) {
+        say(r, STORE_WARN, "config", e.what, e.fix);
+        return;
+    }
     say(r, is_wrong ? STORE_BAD : STORE_OK, "config",
         is_wrong                          ? c->conf_err.what
         : access(c->conf.file, F_OK) == 0 ? "every line is understood"

@@ -101,6 +101,7 @@ int plain_export(struct plain *p, const char *arg, ox_err *err) {
     int rc = need_session(p, err);
     if (!rc) rc = store_export(p->talk.st, p->talk.id, &how, &b, err);
     if (!rc) rc = output_open(&where, &out, err);
+    if (rc == OX_EUSAGE && *arg) ox_err_fix(err, "/export FILE writes to another one");
     if (!rc)
         rc = *arg ? output_bytes(&out, buf_str(&b), b.n, err)
                   : output_text(&out, buf_str(&b), b.n, err);

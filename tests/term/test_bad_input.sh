@@ -145,6 +145,7 @@ setting() { # status, part, line of the config file
 }
 setting 2 'config line 1: unknown key "modell"' 'modell = x'
 setting 2 'config line 1: expected key = value' 'temperature'
+setting 2 '"pink" is not one of inherit light dark mono' 'theme = pink'
 setting 2 '"warm" is not a number' 'temperature = warm'
 setting 2 'is not on or off' 'mouse = perhaps'
 setting 2 'a size such as' 'states.quota = plenty'

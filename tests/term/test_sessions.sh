@@ -183,6 +183,9 @@ is_rc 2 "a wrong config file"; err_has 'config line 2: unknown key "bogus"' "a w
 ox doctor
 is_rc 1 "doctor with a wrong config file"; out_has 'line 2: unknown key "bogus"' "doctor with a wrong config file"
 out_has "ok    pages" "doctor with a wrong config file goes on"
+printf 'key.chat.nope = e\n' >"$HOME/.config/oxbow/config"
+ox doctor
+out_has 'warn  config         no key is called "chat.nope"' "doctor with a key that is none"
 rm "$HOME/.config/oxbow/config"
 printf '' >in_the_way
 run env XDG_DATA_HOME="$tmp/in_the_way" "$fake" doctor </dev/null

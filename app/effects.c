@@ -127,7 +127,8 @@ static int open_session(struct effects *fx, int64_t chat, ox_err *err) {
     struct store_chat row = {0};
     struct event ev = {.kind = EV_CHAT};
     ox_err busy = {0};
-    int rc = store_chat_get(fx->st, chat, &row, err);
+    int rc = effects_answer_kept(fx, err);
+    if (!rc) rc = store_chat_get(fx->st, chat, &row, err);
     if (rc) return rc;
     leave_session(fx, false);
     rc = effects_tree(fx, chat, row.leaf, &ev.chat.tree, err);
@@ -154,8 +155,10 @@ static int open_named(struct effects *fx, const struct effect *e, ox_err *err) {
     return rc ? rc : open_session(fx, chat, err);
 }
 
-static int new_session(struct effects *fx, bool stays_in_list, bool keeps_docs) {
+static int new_session(struct effects *fx, bool stays_in_list, bool keeps_docs, ox_err *err) {
     struct event ev = {.kind = EV_CHAT, .flag = stays_in_list, .number = keeps_docs};
+    int rc = effects_answer_kept(fx, err);
+    if (rc) return rc;
     leave_session(fx, keeps_docs);
     effects_event(fx, &ev);
     bring_draft(fx);
@@ -202,7 +205,8 @@ static int change_session(struct effects *fx, const struct effect *e, ox_err *er
     case FX_BRANCH: return store_branch_show(fx->st, e->id, e->id2, err);
     case FX_FORK: {
         struct store_chat row = {0};
-        rc = store_chat_get(fx->st, e->id, &row, err);
+        rc = effects_answer_kept(fx, err); /* no copy that nobody sees */
+        if (!rc) rc = store_chat_get(fx->st, e->id, &row, err);
         if (!rc) rc = store_chat_fork(fx->st, e->id, e->id2 ? e->id2 : row.leaf, NULL, &made, err);
         if (!rc) rc = open_session(fx, made, err);
         char words[64];
@@ -212,8 +216,8 @@ static int change_session(struct effects *fx, const struct effect *e, ox_err *er
         return rc;
     }
     case FX_DELETE:
-        if (e->id == fx->s->chat_id) new_session(fx, true, false);
-        rc = store_chat_delete(fx->st, e->id, &n, err);
+        if (e->id == fx->s->chat_id) rc = new_session(fx, true, false, err);
+        if (!rc) rc = store_chat_delete(fx->st, e->id, &n, err);
         if (!rc) order_states(fx, "drop", was.uid);
         if (!rc) effects_notice(fx, false, "deleted, %zu messages", n);
         break;
@@ -385,7 +389,7 @@ static int jump(struct effects *fx, size_t i, ox_err *err) {
     int rc = 0;
     if (hit.chat && hit.chat != fx->s->chat_id) rc = open_session(fx, hit.chat, err);
     if (!rc && hit.doc && !effects_find_doc(fx, hit.doc)) {
-        rc = new_session(fx, false, false);
+        rc = new_session(fx, false, false, err);
         if (!rc) rc = add_file(fx, hit.uid, err);
     }
     effects_tree_finish(fx);
@@ -515,19 +519,12 @@ void effects_draft(struct effects *fx, const char *text, size_t n, size_t cursor
     if (store_is_full(fx->st)) effects_not_saved(fx, &e);
 }
 
-/* The tree on screen is about to go. What a full disk kept out of the database is only there. */
-static bool leaves_tree(enum effect_kind k) {
-    return k == FX_OPEN || k == FX_NEW || k == FX_FORK || k == FX_DELETE;
-}
-
 /* Which branch is shown is for the process to say that has the session. */
 static bool is_ours(const struct effects *fx) {
     return fx->writes && fx->is_locked;
 }
 
 static int run(struct effects *fx, const struct effect *e, ox_err *err) {
-    int unsaved = fx->unsaved.answer && leaves_tree(e->kind) ? effects_save_again(fx, err) : 0;
-    if (unsaved) return unsaved;
     switch (e->kind) {
     case FX_NONE:
     case FX_QUIT: return 0;
@@ -554,7 +551,7 @@ static int run(struct effects *fx, const struct effect *e, ox_err *err) {
     case FX_SEARCH: return effects_search(fx, e->text, err);
     case FX_JUMP: return jump(fx, (size_t)e->id, err);
     case FX_OPEN: return open_named(fx, e, err);
-    case FX_NEW: return new_session(fx, false, e->id == 1);
+    case FX_NEW: return new_session(fx, false, e->id == 1, err);
     case FX_RENAME:
     case FX_DELETE:
     case FX_PIN:

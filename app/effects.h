@@ -194,6 +194,9 @@ void effects_save_cites(struct effects *fx, int64_t answer); /* of its documents
  * what is kept already can still be read. */
 void effects_not_saved(struct effects *fx, const ox_err *e);
 int effects_save_again(struct effects *fx, ox_err *err); /* OX_EIO: still full */
+/* Before the tree on screen or the model goes: OX_EBUSY while an answer is being written. What a
+ * full disk kept out of the database is only in that tree, and tried again here. */
+int effects_answer_kept(struct effects *fx, ox_err *err);
 /* After a full disk: each 5 s. tend_at: when the next time is; 0: nothing to do. */
 void effects_tend(struct effects *fx);
 double effects_tend_at(const struct effects *fx);

@@ -4,23 +4,15 @@
 #include "app/open.h"
 #include "app/states_words.h"
 
-/* Its next step needs the model that it was begun with. */
-static bool is_answering(const struct effects *fx) {
-    const struct fx_answer *a = &fx->answer;
-    return a->job || a->plan_job || a->asks || fx->summary;
-}
-
 int effects_model(struct effects *fx, const struct effect *e, ox_err *err) {
     if (!e->text) {
         effects_notice(fx, false, "%s on %s", fx->s->model.name, fx->s->model.backend);
         return 0;
     }
-    if (is_answering(fx))
-        return ox_err_set(err, OX_EBUSY, "an answer is being written; Esc stops it first");
-    /* Its ledger names the model that wrote it. */
-    int rc = fx->unsaved.answer ? effects_save_again(fx, err) : 0;
+    int rc = effects_answer_kept(fx, err); /* its ledger names the model that wrote it */
+    if (rc) return rc;
     fx->model_before = fx->conf->model;
-    if (!rc) rc = conf_set(fx->conf, "model", e->text, "/model", err);
+    rc = conf_set(fx->conf, "model", e->text, "/model", err);
     if (rc) return rc;
     fx->is_changing = true;
     rc = effects_load(fx, err);
@@ -40,12 +32,14 @@ int effects_load(struct effects *fx, ox_err *err) {
         return rc;
     }
     effects_title_stop(fx); /* it was to be made by the one that goes */
-    job.id = ++fx->next_job;
+    uint64_t id = job.id = ++fx->next_job;
+    rc = worker_send(fx->w, &job, err);
+    if (rc) return rc;
     fx->info = NULL;
-    fx->load_job = job.id;
+    fx->load_job = id;
     fx->load_err = (ox_err){0};
     effects_event(fx, &ev);
-    return worker_send(fx->w, &job, err);
+    return 0;
 }
 
 int effects_say_states(struct effects *fx, ox_err *err) {

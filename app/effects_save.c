@@ -179,6 +179,13 @@ int effects_save_again(struct effects *fx, ox_err *err) {
     return ox_err_fix(err, "free some space there: the last answer is kept in memory until then");
 }
 
+int effects_answer_kept(struct effects *fx, ox_err *err) {
+    const struct fx_answer *a = &fx->answer;
+    if (state_is_busy(fx->s) || a->job || a->plan_job || a->asks || fx->summary)
+        return ox_err_set(err, OX_EBUSY, "an answer is being written; Esc stops it first");
+    return fx->unsaved.answer ? effects_save_again(fx, err) : 0;
+}
+
 double effects_tend_at(const struct effects *fx) {
     bool waits = fx->writes && (fx->unsaved.is_full || store_is_tight(fx->st));
     return waits ? fx->unsaved.retry_at : 0;

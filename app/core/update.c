@@ -16,6 +16,8 @@ int update_fx(struct update *u, enum effect_kind kind, int64_t id, int64_t id2, 
 void update_error(struct update *u, const ox_err *e) {
     u->s->error = *e;
     if (u->s->error.code == 0) u->s->error.code = OX_EFAIL;
+    if (u->s->screen == SCREEN_SESSIONS) /* only the talk has rows for what failed */
+        state_notice(u->s, false, "%s", u->s->error.what);
 }
 
 /* ---- slash commands -----------------------------------------------------------------------------

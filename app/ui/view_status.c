@@ -152,7 +152,7 @@ static void event_words(const struct app_state *s, char *out, size_t n) {
 
 void view_status(struct app_state *s, struct frame *f) {
     struct rect r = s->pane.status;
-    char words[300], right[96] = "", memory[SAY_BYTES], used[SAY_BYTES], quota[SAY_BYTES];
+    char words[300], right[96] = "", used[SAY_BYTES], quota[SAY_BYTES];
     if (r.h == 0) return;
     int end = r.w - 1, x = 1;
     if (s->model.is_remote && s->w >= 110)
@@ -162,7 +162,6 @@ void view_status(struct app_state *s, struct frame *f) {
     if (s->memory_bytes && s->w >= 110 && s->states_quota && !s->model.is_remote)
         snprintf(right, sizeof right, "states %s of %s   %lluM", say_bytes(used, s->states_bytes),
                  say_bytes(quota, s->states_quota), (unsigned long long)(s->memory_bytes >> 20));
-    (void)memory;
     if (right[0]) end = view_right(f, r.y, r.w - 1, STYLE_FAINT, right) - 1;
     if (s->w >= LAYOUT_NARROW && s->model.name[0])
         x = view_text(f, x, r.y, end, s->model.name, strlen(s->model.name), STYLE_TITLE) + 2;

@@ -1,0 +1,35 @@
+# While an answer is being written its session is not left: not by a command, not from the list.
+. "$OXBOW_TEST_DIR/term/tui.sh"
+slow=$(awk 'BEGIN { printf "Word after word"; for (i = 0; i < 150; i++) printf ", and %d", i; print "." }')
+script 'token_us 30000\nrule slow => '"$slow"'\nrule fast => Fine.\n'
+start 90 24 -m "$DIR/script"
+wait_for 'scripted'
+type_ 'fast, an older one'; keys Enter
+wait_for 'reused'
+type_ '/new'; keys Enter
+wait_gone 'Fine.'
+type_ 'a slow one'; keys Enter
+wait_for 'and 3,'
+for command in '/fork' '/resume fast, an older one' '/new'; do
+    type_ "$command"; keys Enter
+    wait_for 'Esc stops it first'
+    type_ 'x'; keys BSpace
+    wait_gone 'Esc stops it first'
+done
+type_ '/sessions'; keys Enter
+wait_for '2 of 2'
+keys M-d; wait_for 'delete "a slow one"'; keys y
+wait_for 'Esc stops it first'
+keys M-f
+wait_for 'Esc stops it first'
+esc
+wait_for 'and 149.' 30
+has_not 'NOT SAVED'
+wait_for '0 reused'
+keys C-d
+wait_for 'LEFT 0'
+$FAKE sessions > "$DIR/list"
+[ "$(grep -c slow "$DIR/list")" = 1 ] || fail "sessions: $(cat "$DIR/list")"
+$FAKE replay 1 > "$DIR/shown"
+grep -q 'and 149.' "$DIR/shown" || fail "saved: $(cat "$DIR/shown")"
+echo ok

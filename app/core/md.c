@@ -7,7 +7,13 @@
 #include <md4c.h>
 #include <string.h>
 
-enum { MAX_NEST = 16, MAX_COLUMNS = 32, TAB_CELLS = 4 };
+enum {
+    MAX_NEST = 16,
+    MAX_COLUMNS = 32,
+    TAB_CELLS = 4,
+    ROW_PAD = 256, /* cells of a table's row that are padded, in all: no screen is wider */
+    SPARE_CELLS = 1 << 16
+};
 
 struct nest {
     bool quote, fresh;
@@ -42,11 +48,14 @@ struct build {
     int n_style;
     size_t link_from; /* where the text of the innermost link begins */
     /* table */
-    bool in_table, head_row;
+    bool in_table;
     struct buf cells; /* text of all cells */
     struct cell_text *cell;
     size_t n_cell, cap_cell;
     size_t n_columns;
+    /* md4c fills short rows up: 50 KB make 25 million empty cells. */
+    size_t n_begun, max_begun;
+    bool is_too_much;
 };
 
 static enum style style_now(const struct build *b) {
@@ -193,6 +202,8 @@ static void put_text(struct build *b, const char *s, size_t n) {
  */
 
 static void begin_cell(struct build *b) {
+    b->is_too_much = ++b->n_begun > b->max_begun;
+    if (b->is_too_much) return;
     if (!b->rc) b->rc = ox_grow(&b->cell, &b->cap_cell, b->n_cell + 1, sizeof *b->cell, b->err);
     if (!b->rc) b->cell[b->n_cell++] = (struct cell_text){b->cells.n, b->cells.n, 0};
 }
@@ -205,10 +216,14 @@ static void end_cell(struct build *b) {
 }
 
 static void put_table(struct build *b) {
-    size_t width[MAX_COLUMNS] = {0}, columns = b->n_columns;
+    size_t width[MAX_COLUMNS] = {0}, columns = b->n_columns, left = ROW_PAD;
     for (size_t i = 0; i < b->n_cell && columns > 0; i++) {
         size_t c = i % columns;
         if (c < MAX_COLUMNS && b->cell[i].cells > width[c]) width[c] = b->cell[i].cells;
+    }
+    for (size_t c = 0; c < MAX_COLUMNS; c++) {
+        if (width[c] > left) width[c] = left;
+        left -= width[c];
     }
     for (size_t row = 0; columns > 0 && row * columns < b->n_cell; row++) {
         begin_line(b);
@@ -218,8 +233,7 @@ static void put_table(struct build *b) {
             add_bytes(b, c == 0 ? "| " : " | ", c == 0 ? 2 : 3, STYLE_RULE);
             if (cell->to > cell->from)
                 add_bytes(b, b->cells.p + cell->from, cell->to - cell->from, style);
-            size_t pad = c < MAX_COLUMNS ? width[c] - cell->cells : 0;
-            while (pad-- > 0)
+            for (size_t at = cell->cells; c < MAX_COLUMNS && at < width[c]; at++)
                 add_bytes(b, " ", 1, STYLE_TEXT);
         }
         add_bytes(b, " |", 2, STYLE_RULE);
@@ -309,7 +323,7 @@ static int enter_block(MD_BLOCKTYPE type, void *detail, void *user) {
     case MD_BLOCK_TBODY:
     case MD_BLOCK_TR: break;
     }
-    return b->rc;
+    return b->is_too_much ? OX_EFIT : b->rc;
 }
 
 static int leave_block(MD_BLOCKTYPE type, void *detail, void *user) {
@@ -433,6 +447,31 @@ static int take_text(MD_TEXTTYPE type, const MD_CHAR *s, MD_SIZE n, void *user) 
 /* ---- blocks -------------------------------------------------------------------------------------
  */
 
+static size_t line_end(const char *src, size_t n, size_t at) {
+    const char *lf = memchr(src + at, '\n', n - at);
+    return lf ? (size_t)(lf - src) + 1 : n;
+}
+
+static void drop_open(struct md *m) {
+    buf_cut(&m->text, m->closed_text);
+    m->n_span = m->closed_span;
+    m->n_line = m->closed_line;
+    m->n_code = m->closed_code;
+}
+
+static int put_lines(struct build *b, const char *src, size_t n) {
+    for (size_t at = 0; at < n && !b->rc;) {
+        size_t end = line_end(src, n, at), len = end - at;
+        if (len > 0 && src[end - 1] == '\n') len--;
+        if (len > 0 && src[at + len - 1] == '\r') len--;
+        begin_line(b);
+        put_code_text(b, src + at, len);
+        end_line(b);
+        at = end;
+    }
+    return b->rc;
+}
+
 static int parse_part(struct md *m, const char *src, size_t n, ox_err *err) {
     static const MD_PARSER parser = {
         .flags = MD_FLAG_TABLES | MD_FLAG_STRIKETHROUGH | MD_FLAG_TASKLISTS | MD_FLAG_NOHTML |
@@ -443,7 +482,11 @@ static int parse_part(struct md *m, const char *src, size_t n, ox_err *err) {
         .leave_span = leave_span,
         .text = take_text,
     };
-    struct build b = {.m = m, .err = err, .gap = m->n_line > 0, .how = WRAP_WORDS};
+    struct build b = {.m = m,
+                      .err = err,
+                      .gap = m->n_line > 0,
+                      .how = WRAP_WORDS,
+                      .max_begun = n + SPARE_CELLS}; /* each that is written takes a byte */
     if (n > UINT32_MAX / 2) return ox_err_set(err, OX_EFIT, "Markdown block of %zu bytes", n);
     /* md4c 0.4.8 reads past a text that ends inside a link without a line feed; with one it does
      * not. */
@@ -460,20 +503,23 @@ static int parse_part(struct md *m, const char *src, size_t n, ox_err *err) {
         n = whole.n;
     }
     rc = md_parse(src, (MD_SIZE)n, &parser, &b);
-    buf_deinit(&whole);
-    if (b.rc)
+    if (b.is_too_much && !b.rc) { /* then as it is written */
+        struct build lines = {.m = m, .err = err, .how = WRAP_HARD};
+        drop_open(m);
+        b.open_line = false;
+        lines.gap = m->n_line > 0;
+        begin_block(&lines);
+        rc = put_lines(&lines, src, n);
+    } else if (b.rc) {
         rc = b.rc;
-    else if (rc)
+    } else if (rc) {
         rc = ox_err_set(err, OX_ENOMEM, "out of memory for a Markdown block of %zu bytes", n);
+    }
+    buf_deinit(&whole);
     end_line(&b);
     buf_deinit(&b.cells);
     ox_free(b.cell);
     return rc;
-}
-
-static size_t line_end(const char *src, size_t n, size_t at) {
-    const char *lf = memchr(src + at, '\n', n - at);
-    return lf ? (size_t)(lf - src) + 1 : n;
 }
 
 /* Length of a run of ``` or ~~~ that opens or closes a fence at this line, else 0. */
@@ -547,13 +593,6 @@ size_t md_closed_end(const char *src, size_t n, size_t from) {
     return closed;
 }
 
-static void drop_open(struct md *m) {
-    buf_cut(&m->text, m->closed_text);
-    m->n_span = m->closed_span;
-    m->n_line = m->closed_line;
-    m->n_code = m->closed_code;
-}
-
 static void close_here(struct md *m, size_t src) {
     m->closed_src = src;
     m->closed_text = m->text.n;
@@ -580,16 +619,7 @@ int md_update(struct md *m, const char *src, size_t n, ox_err *err) {
 static int add_lines(struct md *m, const char *src, size_t n, enum wrap_how how, ox_err *err) {
     md_reset(m);
     struct build b = {.m = m, .err = err, .how = how};
-    for (size_t at = 0; at < n && !b.rc;) {
-        size_t end = line_end(src, n, at), len = end - at;
-        if (len > 0 && src[end - 1] == '\n') len--;
-        if (len > 0 && src[at + len - 1] == '\r') len--;
-        begin_line(&b);
-        put_code_text(&b, src + at, len);
-        end_line(&b);
-        at = end;
-    }
-    return b.rc;
+    return put_lines(&b, src, n);
 }
 
 int md_raw(struct md *m, const char *src, size_t n, ox_err *err) {

@@ -1,7 +1,7 @@
 # While an answer is being written its session is not left: not by a command, not from the list.
 . "$OXBOW_TEST_DIR/term/tui.sh"
-slow=$(awk 'BEGIN { printf "Word after word"; for (i = 0; i < 150; i++) printf ", and %d", i; print "." }')
-script 'token_us 30000\nrule slow => '"$slow"'\nrule fast => Fine.\n'
+slow=$(awk 'BEGIN { printf "Word after word"; for (i = 0; i < 120; i++) printf ", and %d", i; print "." }')
+script 'token_us 15000\nrule slow => '"$slow"'\nrule fast => Fine.\n'
 start 90 24 -m "$DIR/script"
 wait_for 'scripted'
 type_ 'fast, an older one'; keys Enter
@@ -23,13 +23,13 @@ wait_for 'Esc stops it first'
 keys M-f
 wait_for 'Esc stops it first'
 esc
-wait_for 'and 149.' 30
+wait_for 'and 119.' 30
 has_not 'NOT SAVED'
 wait_for '0 reused'
 keys C-d
 wait_for 'LEFT 0'
 $FAKE sessions > "$DIR/list"
 [ "$(grep -c slow "$DIR/list")" = 1 ] || fail "sessions: $(cat "$DIR/list")"
-$FAKE replay 1 > "$DIR/shown"
-grep -q 'and 149.' "$DIR/shown" || fail "saved: $(cat "$DIR/shown")"
+$FAKE show 1 > "$DIR/shown"
+grep -q 'and 119.' "$DIR/shown" || fail "saved: $(cat "$DIR/shown")"
 echo ok

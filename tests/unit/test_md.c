@@ -151,6 +151,38 @@ static void test_md__nesting_beyond_the_tables(void **state) {
     buf_deinit(&source);
 }
 
+/* What a table of few bytes takes to show is bounded: neither one long cell pads thousands of rows,
+ * nor do thousands of columns fill up as many short ones. */
+static void test_md__tables_do_not_explode(void **state) {
+    struct buf source = {0};
+    struct md m = {0};
+    buf_puts(&source, "before\n\n|a|b|\n|---|---|\n|", NULL);
+    for (int i = 0; i < 20000; i++)
+        buf_putc(&source, 'x', NULL);
+    buf_puts(&source, "|y|\n", NULL);
+    for (int i = 0; i < 2000; i++)
+        buf_puts(&source, "|z|y|\n", NULL);
+    assert_int_equal(md_update(&m, source.p, source.n, NULL), 0);
+    assert_true(m.text.n < 1 << 20);
+    assert_int_equal(m.n_line, 2004);
+    md_deinit(&m);
+    buf_cut(&source, 0);
+    buf_puts(&source, "before\n\n", NULL);
+    for (int row = 0; row < 2; row++) {
+        for (int i = 0; i < 5000; i++)
+            buf_puts(&source, row ? "|---" : "|a", NULL);
+        buf_putc(&source, '\n', NULL);
+    }
+    for (int i = 0; i < 500; i++)
+        buf_puts(&source, "|x\n", NULL);
+    assert_int_equal(md_update(&m, source.p, source.n, NULL), 0);
+    assert_true(m.text.n < 1 << 20);
+    assert_int_equal(m.n_line, 504);
+    assert_memory_equal(m.text.p + m.line[m.n_line - 1].from, "|x", 2);
+    md_deinit(&m);
+    buf_deinit(&source);
+}
+
 /* Random Markdown, cut anywhere: nothing is read or written outside (the sanitizer run looks),
  * closed lines stay. md4c 0.4.8 crashed on a text ending inside a link. */
 static void test_md__random_text(void **state) {
@@ -208,6 +240,7 @@ int main(void) {
         cmocka_unit_test(test_md__spans_lie_in_order),
         cmocka_unit_test(test_md__code_block_is_found_by_number),
         cmocka_unit_test(test_md__nesting_beyond_the_tables),
+        cmocka_unit_test(test_md__tables_do_not_explode),
         cmocka_unit_test(test_md__random_text),
         cmocka_unit_test(test_md__every_allocation_may_fail),
     };

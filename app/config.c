@@ -22,14 +22,14 @@ const struct config_key config_keys[] = {
     {"backend",        NULL,              CONFIG_TEXT,   AT(backend),            0,  0,       NULL, "auto, cpu, cpu-ref, cpu-avx2, cpu-avx512, cpu-avx512bf16, cuda, cuda:N"},
     {"kv",             NULL,              CONFIG_TEXT,   AT(kv),                 0,  0,       NULL, "format of the KV cache: bf16, int8, f32"},
     {"threads",        NULL,              CONFIG_INT,    AT(threads),            0,  1024,    NULL, "threads of the CPU backend; 0: physical cores, or the quota"},
-    {"ctx",            NULL,              CONFIG_INT,    AT(ctx),                0,  65536,   NULL, "context limit in tokens"},
+    {"ctx",            NULL,              CONFIG_TOKENS, AT(ctx),                0,  65536,   NULL, "context limit in tokens, as 32k or 32768"},
     {"temperature",    NULL,              CONFIG_NUMBER, AT(temperature),        0,  100,     NULL, "sampling: 0 takes the best token"},
     {"top_p",          NULL,              CONFIG_NUMBER, AT(top_p),              0,  1,       NULL, "sampling: smallest set of tokens with this probability"},
     {"top_k",          NULL,              CONFIG_INT,    AT(top_k),              0,  1000000, NULL, "sampling: best K tokens; 0: all"},
     {"min_p",          NULL,              CONFIG_NUMBER, AT(min_p),              0,  1,       NULL, "sampling: at least this share of the best token's probability"},
     {"repeat_penalty", NULL,              CONFIG_NUMBER, AT(repeat_penalty),     0.01, 100,   NULL, "sampling: divides scores of tokens already in the reply; 1: off"},
     {"seed",           NULL,              CONFIG_INT,    AT(seed),               0,  9e15,    NULL, "sampling: the same seed gives the same answer"},
-    {"max_new",        NULL,              CONFIG_INT,    AT(max_new),            1,  65536,   NULL, "at most this many new tokens an answer"},
+    {"max_new",        NULL,              CONFIG_TOKENS, AT(max_new),            1,  65536,   NULL, "at most this many new tokens an answer"},
     {"no_think",       NULL,              CONFIG_BOOL,   AT(no_think),           0,  0,       NULL, "Think models answer without thoughts"},
     {"db",             "OXBOW_DB",        CONFIG_PATH,   AT(db),                 0,  0,       NULL, "the database of conversations and documents"},
     {"cache_dir",      "OXBOW_CACHE_DIR", CONFIG_PATH,   AT(cache_dir),          0,  0,       NULL, "folder of saved states"},
@@ -74,19 +74,27 @@ static int refuse(const char *origin, const char *value, const char *want, ox_er
 static int parse_number(const struct config_key *k, const char *value, const char *origin,
                         double *out, ox_err *err) {
     char want[96], *end;
-    bool whole = k->type == CONFIG_INT;
+    bool whole = k->type != CONFIG_NUMBER;
+    char plain[32];
+    size_t n = strlen(value);
+    bool in_k = k->type == CONFIG_TOKENS && n > 1 && n < sizeof plain && value[n - 1] == 'k';
     if (whole && k->max >= 1e15)
         snprintf(want, sizeof want, "a whole number from %.0f on", k->min);
     else
         snprintf(want, sizeof want, "a %snumber from %g to %g", whole ? "whole " : "", k->min,
                  k->max);
+    const char *digits = value;
+    if (in_k) { /* as the meter and model bench write it */
+        snprintf(plain, sizeof plain, "%.*s", (int)n - 1, value);
+        digits = plain;
+    }
     errno = 0;
-    *out = strtod(value, &end);
+    *out = strtod(digits, &end) * (in_k ? 1024 : 1);
     /* strtod knows hex, inf, nan and spaces; people who type them mean something else. */
-    if (end == value || *end || errno || strspn(value, "0123456789.eE+-") != strlen(value) ||
+    if (end == digits || *end || errno || strspn(digits, "0123456789.eE+-") != strlen(digits) ||
         !(*out >= k->min && *out <= k->max))
         return refuse(origin, value, want, err);
-    if (whole && (floor(*out) != *out || strspn(value, "0123456789") != strlen(value)))
+    if (whole && (floor(*out) != *out || strspn(digits, "0123456789") != strlen(digits)))
         return refuse(origin, value, want, err);
     return 0;
 }
@@ -170,6 +178,7 @@ static int set_key(struct config *c, const struct config_key *k, const char *val
         return 0;
     }
     case CONFIG_INT:
+    case CONFIG_TOKENS:
         rc = parse_number(k, value, origin, &number, err);
         if (!rc) *(int64_t *)at = (int64_t)number;
         return rc;

@@ -49,6 +49,7 @@ enum config_type {
     CONFIG_TEXT,
     CONFIG_PATH,
     CONFIG_INT,
+    CONFIG_TOKENS, /* a whole number, also in units of 1,024: 64k */
     CONFIG_NUMBER,
     CONFIG_BYTES,
     CONFIG_BOOL,
@@ -58,7 +59,7 @@ struct config_key {
     const char *name, *env; /* env: the variable that sets it, or NULL */
     enum config_type type;
     size_t offset;       /* of the field in struct config */
-    double min, max;     /* CONFIG_INT, _NUMBER, _BYTES */
+    double min, max;     /* CONFIG_INT, _TOKENS, _NUMBER, _BYTES */
     const char *choices; /* CONFIG_CHOICE: "auto always never", in the order of the enum */
     const char *help;
 };

@@ -17,7 +17,7 @@ const struct flag flag_table[] = {
     {"-c", "--continue",     FLAG_NONE,  NULL,     NULL,             NULL,  "continue the last session"},
     {"-r", "--resume",       FLAG_MAY,   "ID",     NULL,             NULL,  "resume a session"},
     {"-m", "--model",        FLAG_NEEDS, "MODEL",  "model",          NULL,  "model folder, or remote:NAME"},
-    {"--ctx", NULL,          FLAG_NEEDS, "N",      "ctx",            NULL,  "context limit in tokens, at most 65,536"},
+    {"--ctx", NULL,          FLAG_NEEDS, "N",      "ctx",            NULL,  "context limit in tokens, at most 65,536 (64k)"},
     {"--temp", NULL,         FLAG_NEEDS, "X",      "temperature",    NULL,  "temperature; 0 takes the best token"},
     {"--top-p", NULL,        FLAG_NEEDS, "X",      "top_p",          NULL,  "smallest set of tokens with probability X"},
     {"--top-k", NULL,        FLAG_NEEDS, "N",      "top_k",          NULL,  "best N tokens; 0: all"},

@@ -62,6 +62,8 @@ static void test_config__order(void **state) {
     assert_false(c.mouse);
     assert_string_equal(c.term, "dumb");
     assert_int_equal(conf_set(&c, "temperature", "0.7", "--temp", &err), 0);
+    assert_int_equal(conf_set(&c, "ctx", "64k", "--ctx", &err), 0);
+    assert_int_equal(c.ctx, 65536);
     struct ox_sampling model = {.temperature = 0.2f, .top_p = 0.9f, .repeat = 1.1f, .top_k = 7};
     struct ox_sampling s = conf_sampling(&c, &model);
     assert_true(s.temperature == 0.7f && s.top_p == 0.9f && s.repeat == 1.1f && s.top_k == 7);
@@ -98,6 +100,10 @@ static void test_config__wrong_lines(void **state) {
         {"top_k = 1.5\n", "whole number"},
         {"top_k = 99999999999999999999\n", "whole number"},
         {"ctx = 65537\n", "from 0 to 65536"},
+        {"ctx = 65k\n", "\"65k\" is not"},
+        {"ctx = 1.5k\n", "whole number"},
+        {"top_k = 4k\n", "whole number"},
+        {"theme = pink\n", "one of inherit light dark mono"},
         {"states.quota = 5X\n", "a size such as"},
         {"states.quota = 20Gx\n", "a size such as"},
         {"mouse = maybe\n", "on or off"},

@@ -131,12 +131,14 @@ static const char *find_trigger(const char *start) {
     return NULL;
 }
 
-/* Closed messages never change; here the rule is lifted for messages whose parent is lost. */
+/* Closed messages never change; here the rule is lifted for messages whose parent is lost. A parent
+ * is older than its child: cut where it is not, no loop is left. */
 static int mend_trees(store *to, ox_err *err) {
     int rc = db_exec(
         to->db,
         "DROP TRIGGER message_closed;"
-        "UPDATE message SET parent_id = NULL WHERE parent_id NOT IN (SELECT id FROM message);"
+        "UPDATE message SET parent_id = NULL WHERE parent_id >= id OR parent_id NOT IN (SELECT id "
+        "FROM message);"
         "WITH RECURSIVE down(id, root, depth) AS (SELECT id, id, 0 FROM message WHERE parent_id IS "
         "NULL UNION "
         "ALL SELECT m.id, d.root, d.depth + 1 FROM message m JOIN down d ON m.parent_id = d.id) "
@@ -174,8 +176,11 @@ static int mend_references(store *to, ox_err *err) {
         "FROM vocab)",
         "DELETE FROM attachment WHERE message_id NOT IN (SELECT id FROM message)",
         "UPDATE attachment SET doc_id = NULL WHERE doc_id NOT IN (SELECT id FROM document)",
-        "DELETE FROM citation WHERE message_id NOT IN (SELECT id FROM message)",
-        "UPDATE citation SET doc_id = NULL WHERE doc_id NOT IN (SELECT id FROM document)",
+        "DELETE FROM citation WHERE message_id NOT IN (SELECT id FROM message) OR msg_start > "
+        "msg_end OR msg_end > (SELECT length(CAST(text AS BLOB)) FROM message WHERE id = "
+        "message_id)",
+        "UPDATE citation SET doc_id = NULL WHERE doc_id NOT IN (SELECT id FROM document) OR "
+        "byte_end > (SELECT n_bytes FROM document WHERE id = doc_id)",
         ("DELETE FROM job WHERE doc_id NOT IN (SELECT id FROM document) "
          "OR model_id NOT IN (SELECT id FROM model)"),
         "UPDATE job SET result_id = NULL WHERE result_id NOT IN (SELECT id FROM message)",

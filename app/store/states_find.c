@@ -185,11 +185,10 @@ int find_below(states *s, struct ox_prefix want, size_t below, int64_t *id, size
 static int sum_bytes(states *s, const struct row *row, uint64_t *bytes, ox_err *err) {
     int64_t sum = 0;
     struct query q = db_query(
-        s->db, "WITH RECURSIVE up(id, parent, blob) AS (SELECT id, parent_id, blob_id FROM page "
-               "WHERE id = "
-               ":page UNION ALL SELECT p.id, p.parent_id, p.blob_id FROM page p JOIN up ON p.id = "
-               "up.parent) SELECT (SELECT coalesce(sum(b.bytes), 0) FROM up JOIN blob b ON b.id = "
-               "up.blob) "
+        s->db, "WITH RECURSIVE up(id, parent, no, blob) AS (SELECT id, parent_id, page_no, blob_id "
+               "FROM page WHERE id = :page UNION ALL SELECT p.id, p.parent_id, p.page_no, "
+               "p.blob_id FROM page p JOIN up ON p.id = up.parent AND p.page_no = up.no - 1) "
+               "SELECT (SELECT coalesce(sum(b.bytes), 0) FROM up JOIN blob b ON b.id = up.blob) "
                "+ (SELECT sum(b.bytes) FROM snapshot s JOIN blob b ON b.id IN (s.state_blob_id, "
                "s.tail_blob_id) WHERE s.id = :id)");
     query_i64(&q, ":page", row->page_id);
@@ -285,7 +284,7 @@ static int load_pages(states *s, struct load *l, int64_t page_id, struct path *p
     query_i64(&q, ":page", page_id);
     while (!rc && left && query_row(&q)) {
         size_t n, no = (size_t)query_col_i64(&q, 0);
-        if (no != --left) break;
+        if (no != left - 1) break;
         const unsigned char *ids = query_col_blob(&q, 2, &n);
         for (size_t i = 0; i < PAGE_TOKENS && n == 4 * PAGE_TOKENS; i++)
             path->ids[no * PAGE_TOKENS + i] =
@@ -295,6 +294,7 @@ static int load_pages(states *s, struct load *l, int64_t page_id, struct path *p
                                        .chain = query_col_key(&q, 4),
                                        .page_id = query_col_i64(&q, 1)};
         rc = read_blob_row(&q, 5, &l->page[no], err);
+        left--;
     }
     int end = query_end(&q, rc ? NULL : err);
     if (rc || end) return rc ? rc : end;

@@ -4,6 +4,7 @@
 #include "states_fixture.h"
 
 #include <fcntl.h>
+#include <sqlite3.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 
@@ -344,6 +345,34 @@ static void test_states__damaged_index_is_set_aside(void **state) {
         save(&C, tok, 300, OX_WHY_TURN);
         assert_int_equal(find(&C, tok, 300).n, 300);
     }
+}
+
+/* The alarm ends the test: a chain of pages that comes round is walked no longer than its numbers
+ * fall, and one that skips a page is no chain. */
+static void test_states__pages_in_a_circle_hang_nothing(void **state) {
+    static const char *const damage[] = {
+        "UPDATE page SET parent_id = (SELECT id FROM page WHERE page_no = 1) WHERE page_no = 0",
+        "UPDATE page SET page_no = 7 WHERE page_no = 0",
+    };
+    alarm(30);
+    for (size_t i = 0; i < sizeof damage / sizeof damage[0]; i++) {
+        char path[128];
+        sqlite3 *db = NULL;
+        save(&C, tok, 700, OX_WHY_TURN);
+        cache_close(&C);
+        snprintf(path, sizeof path, "%s/states.db", P.dir);
+        assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+        assert_int_equal(sqlite3_exec(db, "PRAGMA foreign_keys=OFF", NULL, NULL, NULL), 0);
+        assert_int_equal(sqlite3_exec(db, damage[i], NULL, NULL, NULL), SQLITE_OK);
+        assert_int_equal(sqlite3_changes(db), 1);
+        sqlite3_close(db);
+        cache_open(&C, P.dir, 1 << 30);
+        cache_use(&C, 1);
+        struct ox_found f = find(&C, tok, 700);
+        assert_int_equal(f.n, i ? 0 : 700);
+        if (f.n) assert_int_equal(load(&C, tok, f, 0), 0);
+    }
+    alarm(0);
 }
 
 static void test_states__index_of_another_program_is_left_alone(void **state) {
@@ -770,6 +799,7 @@ int main(void) {
         CASE(test_states__missing_short_and_empty_files_are_misses),
         CASE(test_states__damage_of_a_page_spares_what_is_below),
         CASE(test_states__damaged_index_is_set_aside),
+        CASE(test_states__pages_in_a_circle_hang_nothing),
         CASE(test_states__index_of_another_program_is_left_alone),
         CASE(test_states__quota_is_kept),
         CASE(test_states__cheap_records_go_first),

@@ -42,8 +42,9 @@ static int check_integrity(struct checking *c, ox_err *err) {
         ok = strcmp(found, "ok") == 0;
         if (!ok) snprintf(text, sizeof text, "%.180s", found);
     }
-    if (query_end(&q, err) == OX_EDB)
-        ok = false, snprintf(text, sizeof text, "%.180s", err ? err->what : "");
+    int rc = query_end(&q, err);
+    if (rc && rc != OX_EDB) return rc; /* nothing is known about the pages */
+    if (rc) ok = false, snprintf(text, sizeof text, "%.180s", err ? err->what : "");
     return report(c, ok ? STORE_OK : STORE_BAD, "pages", text, FIX_BAD);
 }
 

@@ -81,8 +81,8 @@ static void enter(term *t) {
     raw.c_cflag |= CS8;
     raw.c_cc[VMIN] = 0;
     raw.c_cc[VTIME] = 0;
+    given.is_taken = true; /* first: a signal from here on gives it back */
     tcsetattr(t->fd, TCSADRAIN, &raw);
-    given.is_taken = true;
     struct buf b = {0};
     buf_puts(&b, code("smcup", ca), NULL);
     buf_puts(&b, code("smkx", kx), NULL);

@@ -215,12 +215,55 @@ static void end_cell(struct build *b) {
     c->cells = c->to > c->from ? text_cells(b->cells.p + c->from, c->to - c->from) : 0;
 }
 
+/* A row of a table that is too wide: as many lines as its longest cell takes in its column. */
+static void put_row(struct build *b, const struct cell_text *cell, size_t n, const size_t *width,
+                    enum style style) {
+    struct row_list rows = {0};
+    size_t first[MAX_COLUMNS + 1] = {0}, n_lines = 1;
+    for (size_t c = 0; c < n && !b->rc; c++) {
+        const struct wrap_line line = {.from = cell[c].from, .to = cell[c].to, .how = WRAP_WORDS};
+        b->rc = wrap_rows(buf_str(&b->cells), &line, width[c], &rows, b->err);
+        first[c + 1] = rows.n;
+        n_lines = rows.n - first[c] > n_lines ? rows.n - first[c] : n_lines;
+    }
+    for (size_t k = 0; k < n_lines && !b->rc; k++) {
+        begin_line(b);
+        for (size_t c = 0; c < n; c++) {
+            const struct row r =
+                first[c] + k < first[c + 1] ? rows.v[first[c] + k] : (struct row){0};
+            size_t len = r.to - r.from, at = text_cells(buf_str(&b->cells) + r.from, len);
+            add_bytes(b, c == 0 ? "| " : " | ", c == 0 ? 2 : 3, STYLE_RULE);
+            add_bytes(b, buf_str(&b->cells) + r.from, len, style);
+            for (; at < width[c]; at++)
+                add_bytes(b, " ", 1, STYLE_TEXT);
+        }
+        add_bytes(b, " |", 2, STYLE_RULE);
+        end_line(b);
+    }
+    row_list_deinit(&rows);
+}
+
+/* True: it was too wide, and was narrowed to columns of three cells or more. */
+static bool put_narrow(struct build *b, size_t *width) {
+    size_t columns = b->n_columns, rules = 3 * columns + 1, need = 0;
+    for (int i = 0; i < b->n_nest && i < MAX_NEST; i++)
+        rules += b->nest[i].cells;
+    for (size_t c = 0; c < columns; c++)
+        need += width[c];
+    if (rules + need <= b->m->width || rules + 3 * columns > b->m->width) return false;
+    wrap_columns(width, columns, b->m->width - rules);
+    for (size_t at = 0; at + columns <= b->n_cell; at += columns)
+        put_row(b, &b->cell[at], columns, width, at == 0 ? STYLE_STRONG : STYLE_TEXT);
+    return true;
+}
+
 static void put_table(struct build *b) {
     size_t width[MAX_COLUMNS] = {0}, columns = b->n_columns, left = ROW_PAD;
     for (size_t i = 0; i < b->n_cell && columns > 0; i++) {
         size_t c = i % columns;
         if (c < MAX_COLUMNS && b->cell[i].cells > width[c]) width[c] = b->cell[i].cells;
     }
+    if (columns > 0 && columns <= MAX_COLUMNS && b->m->width > 0 && put_narrow(b, width)) return;
     for (size_t c = 0; c < MAX_COLUMNS; c++) {
         if (width[c] > left) width[c] = left;
         left -= width[c];

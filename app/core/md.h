@@ -25,6 +25,7 @@ struct md_line {
 };
 
 struct md {
+    size_t width;    /* cells of a line: cells of a wider table are wrapped; 0: not known */
     struct buf text; /* shown bytes, filtered */
     struct span *span;
     size_t n_span, cap_span;

@@ -132,9 +132,10 @@ static int lay_out(struct sheet *t, struct sheet_item *item, const struct chat_n
     }
     if (!rc && t->raw)
         rc = md_raw(&item->md, node->text ? node->text : "", node->n_bytes, err);
-    else if (!rc && is_answer)
+    else if (!rc && is_answer) {
+        item->md.width = t->width > SHEET_INDENT + 1 ? t->width - SHEET_INDENT : 1;
         rc = md_update(&item->md, source, n, err);
-    else if (!rc)
+    } else if (!rc)
         rc = md_plain(&item->md, source, n, err);
     if (t->raw || !is_answer) item->n_final_rows = item->n_final_lines = 0;
     if (!rc) rc = wrap_new_lines(t, item, err);

@@ -65,6 +65,27 @@ int wrap_rows(const char *text, const struct wrap_line *line, size_t width, stru
     return push_row(out, (struct row){line->id, start, end, first}, err);
 }
 
+void wrap_columns(size_t *width, size_t n, size_t room) {
+    size_t n_wide = n, left = room, share = n ? room / n : 0;
+    for (bool again = true; again && n_wide > 0;) {
+        n_wide = 0, left = room;
+        for (size_t i = 0; i < n; i++)
+            if (width[i] > share)
+                n_wide++;
+            else
+                left -= width[i];
+        size_t next = n_wide ? left / n_wide : share;
+        again = next > share;
+        share = next;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (width[i] <= share) continue;
+        width[i] = left / n_wide;
+        left -= width[i];
+        n_wide--;
+    }
+}
+
 void row_list_deinit(struct row_list *rows) {
     ox_free(rows->v);
     *rows = (struct row_list){0};

@@ -60,6 +60,9 @@ struct wrap_line {
  * the line included. An empty line gives one empty row. Width 0 counts as 1. */
 int wrap_rows(const char *text, const struct wrap_line *line, size_t width, struct row_list *out,
               ox_err *err);
+/* Narrows columns of a table to `room` cells in all: what is below its equal share keeps its width,
+ * the others share the rest. */
+void wrap_columns(size_t *width, size_t n, size_t room);
 void row_list_deinit(struct row_list *rows);
 
 #endif

@@ -151,6 +151,38 @@ static void test_md__nesting_beyond_the_tables(void **state) {
     buf_deinit(&source);
 }
 
+/* Cells of a table that is wider than the line are wrapped in their columns; one that fits, or that
+ * no width is known for, stays as it is. */
+static void test_md__a_wide_table_is_narrowed(void **state) {
+    static const char source[] = "- x\n\n  | n | what it says |\n  |---|---|\n"
+                                 "  | 1 | a long tale of a ship |\n  | 2 | short |\n";
+    static const char wide[] = "- x\n\n  | n | what it says          |\n"
+                               "  | 1 | a long tale of a ship |\n  | 2 | short                 |\n";
+    static const struct {
+        size_t width;
+        const char *want;
+    } narrow[] = {
+        {0, wide},
+        {31, wide},
+        {22, "- x\n\n  | n | what it says |\n  | 1 | a long tale  |\n"
+             "  |   | of a ship    |\n  | 2 | short        |\n"},
+        {15, "- x\n\n  | n | what  |\n  |   | it    |\n  |   | says  |\n  | 1 | a     |\n"
+             "  |   | long  |\n  |   | tale  |\n  |   | of a  |\n  |   | ship  |\n"
+             "  | 2 | short |\n"},
+        {12, wide}, /* too narrow for columns: cut at the edge */
+    };
+    for (size_t i = 0; i < sizeof narrow / sizeof narrow[0]; i++) {
+        struct md m = {.width = narrow[i].width};
+        struct buf got = {0};
+        assert_int_equal(md_update(&m, source, sizeof source - 1, NULL), 0);
+        dump(&m, &got);
+        if (strcmp(buf_str(&got), narrow[i].want) != 0)
+            fail_msg("width %zu:\n%s", narrow[i].width, buf_str(&got));
+        buf_deinit(&got);
+        md_deinit(&m);
+    }
+}
+
 /* What a table of few bytes takes to show is bounded: neither one long cell pads thousands of rows,
  * nor do thousands of columns fill up as many short ones. */
 static void test_md__tables_do_not_explode(void **state) {
@@ -241,6 +273,7 @@ int main(void) {
         cmocka_unit_test(test_md__code_block_is_found_by_number),
         cmocka_unit_test(test_md__nesting_beyond_the_tables),
         cmocka_unit_test(test_md__tables_do_not_explode),
+        cmocka_unit_test(test_md__a_wide_table_is_narrowed),
         cmocka_unit_test(test_md__random_text),
         cmocka_unit_test(test_md__every_allocation_may_fail),
     };

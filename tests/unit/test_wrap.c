@@ -75,10 +75,32 @@ static void test_wrap__properties(void **state) {
         }
 }
 
+static void test_wrap__columns(void **state) {
+    static const struct {
+        size_t width[4], n, room, want[4];
+    } tables[] = {
+        {{5, 80, 3}, 3, 40, {5, 32, 3}},
+        {{50, 50}, 2, 41, {20, 21}},
+        {{10, 60, 60, 2}, 4, 52, {10, 20, 20, 2}},
+        {{4, 4}, 2, 20, {4, 4}},
+        {{9}, 1, 3, {3}},
+        {{1, 30, 14}, 3, 30, {1, 15, 14}},
+    };
+    for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
+        size_t width[4];
+        memcpy(width, tables[i].width, sizeof width);
+        wrap_columns(width, tables[i].n, tables[i].room);
+        for (size_t c = 0; c < tables[i].n; c++)
+            if (width[c] != tables[i].want[c])
+                fail_msg("case %zu: column %zu is %zu", i, c, width[c]);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_wrap__cuts),
         cmocka_unit_test(test_wrap__properties),
+        cmocka_unit_test(test_wrap__columns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

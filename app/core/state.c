@@ -109,6 +109,16 @@ unsigned state_places(const struct app_state *s) {
     return PLACE_INPUT;
 }
 
+double state_read_rate(const struct app_state *s) {
+    enum { LEAST_TOKENS = 16 };
+    for (size_t i = s->sheet.n; i-- > 0;) {
+        const struct chat_ledger *l = &s->sheet.path[i]->ledger;
+        if (l->n_in >= l->n_reused + LEAST_TOKENS && l->prefill_s > l->load_s)
+            return (double)(l->n_in - l->n_reused) / (l->prefill_s - l->load_s);
+    }
+    return 0;
+}
+
 bool state_is_covered(const struct app_state *s) {
     return s->docs.is_open && s->pane.doc.h > 0 && s->pane.split < 0;
 }

@@ -208,6 +208,8 @@ const char *state_search_words(const struct app_state *s);
 void state_notice(struct app_state *s, bool stays, const char *fmt, ...) OX_PRINTF(3, 4);
 unsigned state_places(const struct app_state *s); /* for keymap_find */
 bool state_is_busy(const struct app_state *s);
+/* Tokens a second of the last answer of the path that read some; 0: not known. */
+double state_read_rate(const struct app_state *s);
 bool state_is_covered(const struct app_state *s); /* the transcript, by the document pane */
 /* Takes a document over (also on failure) and prepares lines. */
 int state_add_doc(struct app_state *s, struct doc_text *d, bool is_pending, ox_err *err);

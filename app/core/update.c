@@ -191,18 +191,14 @@ static int regen(struct update *u, int64_t question, const char *seed) {
     return update_regen(u, question, seed);
 }
 
-/* Tokens of the path as of its last answer, and in *seconds what reading them again would take at
- * the speed of the last answer that read some; 0: not known. */
+/* Tokens of the path as of its last answer, and in *seconds what reading them again would take; 0:
+ * not known. */
 static size_t reading_again(const struct app_state *s, double *seconds) {
+    double rate = state_read_rate(s);
     size_t used = 0;
-    *seconds = 0;
-    for (size_t i = s->sheet.n; i-- > 0 && *seconds <= 0;) {
-        const struct chat_ledger *l = &s->sheet.path[i]->ledger;
-        size_t n = l->n_in > l->n_reused ? l->n_in - l->n_reused : 0;
-        if (used == 0) used = l->n_in + l->n_out;
-        if (n >= 16 && l->prefill_s > l->load_s)
-            *seconds = (double)used * (l->prefill_s - l->load_s) / (double)n;
-    }
+    for (size_t i = s->sheet.n; i-- > 0 && used == 0;)
+        used = s->sheet.path[i]->ledger.n_in + s->sheet.path[i]->ledger.n_out;
+    *seconds = rate > 0 ? (double)used / rate : 0;
     return used;
 }
 

@@ -100,14 +100,20 @@ static int draw_cites(struct app_state *s, struct frame *f, struct rect r, int y
 /* The pieces of the context, and what leaving one out would cost: everything behind it is read
  * again. */
 static void draw_pieces(struct app_state *s, struct frame *f, struct rect r, int y) {
-    char tokens[SAY_BYTES], again[SAY_BYTES];
+    enum { WIDE = 50 }; /* cells that the time takes too */
+    char tokens[SAY_BYTES], again[SAY_BYTES], time[SAY_BYTES];
+    double rate = r.w >= WIDE ? state_read_rate(s) : 0;
     const struct context_map *m = &s->context;
     size_t room = y < r.y + r.h ? (size_t)(r.y + r.h - y) : 0;
     for (size_t i = m->n > room ? m->n - room : 0; i < m->n; i++, y++) {
         static const char *const kinds[] = {"", "system", "document", "turn"};
         const struct context_piece *p = &m->v[i];
-        view_printf(f, r.x, y, r.x + r.w, STYLE_TEXT, " %-8s %3zu  %7s tokens   dropping reads %s",
-                    kinds[p->kind], p->n, say_count(tokens, p->tokens), say_count(again, p->again));
+        int x = view_printf(f, r.x, y, r.x + r.w, STYLE_TEXT, " %-8s%3zu %7s  dropping reads %s",
+                            kinds[p->kind], p->n, say_count(tokens, p->tokens),
+                            say_count(again, p->again));
+        if (rate > 0 && p->again > 0)
+            view_printf(f, x, y, r.x + r.w, STYLE_TEXT, ", ~%s",
+                        say_time(time, (double)p->again / rate));
     }
 }
 
@@ -122,8 +128,7 @@ static void draw_map(struct app_state *s, struct frame *f, struct rect r, int y)
     if (context_bar(&s->context, limit, cells > 4 ? (size_t)cells : 4, &bar, NULL) == 0)
         frame_text(f, r.x, y + 1, r.x + r.w, buf_str(&bar), bar.n, STYLE_TEXT);
     buf_deinit(&bar);
-    view_printf(f, r.x, y + 2, r.x + r.w, STYLE_FAINT,
-                " s system   d documents   t turns   . free %s",
+    view_printf(f, r.x, y + 2, r.x + r.w, STYLE_FAINT, " s system  d documents  t turns  . free %s",
                 say_short(left, limit > s->n_used ? limit - s->n_used : 0));
     if (s->docs.show_map) draw_pieces(s, f, r, y + 3);
 }

@@ -72,6 +72,8 @@ static void play_cites(struct stage *st) {
 
 static void play_map(struct stage *st) {
     stage_harbour_chat(st);
+    struct chat_node *answer = st->s.sheet.path[st->s.sheet.n - 1];
+    answer->ledger.prefill_s = 0.011; /* of 22 tokens: 2,000 a second */
     struct event ev = {.kind = EV_CONTEXT};
     ev.context.v = ox_alloc(3, sizeof *ev.context.v, "map", NULL);
     ev.context.n = ev.context.cap = 3;

@@ -9,6 +9,7 @@
 #include "app/named_prompt.h"
 #include "app/open.h"
 #include "app/output.h"
+#include "app/store/check.h"
 #include "app/store/docs.h"
 #include "app/store/search.h"
 #include "app/store/transfer.h"
@@ -218,6 +219,7 @@ static int change_session(struct effects *fx, const struct effect *e, ox_err *er
     case FX_DELETE:
         if (e->id == fx->s->chat_id) rc = new_session(fx, true, false, err);
         if (!rc) rc = store_chat_delete(fx->st, e->id, &n, err);
+        if (!rc) fx->has_deleted = true;
         if (!rc) order_states(fx, "drop", was.uid);
         if (!rc) effects_notice(fx, false, "deleted, %zu messages", n);
         break;
@@ -666,6 +668,7 @@ void effects_close(struct effects *fx) {
     effects_news(fx);
     worker_stop(fx->w);
     if (fx->st && fx->s->chat_id && fx->is_locked) store_chat_unlock(fx->st, fx->s->chat_id);
+    if (fx->has_deleted) store_scrub(fx->st, false, NULL); /* takes too long while it is shown */
     store_close(fx->st);
     effects_forget_docs(fx);
     effects_list_close(fx);

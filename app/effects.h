@@ -102,6 +102,7 @@ struct effects {
     struct effect waiting; /* FX_ASK before the model was loaded */
     bool writes;           /* the database takes what is written; else it is only read */
     bool is_locked;        /* the session is ours to write */
+    bool has_deleted;      /* a session; what its words left in the index goes at the end */
     double followed_at;    /* else: when it was last looked at */
     uint64_t load_job;
     uint64_t count_job;       /* ENCODE of /tokens TEXT; 0: none */

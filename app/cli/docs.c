@@ -4,6 +4,7 @@
 #include "app/core/text.h"
 #include "app/kept.h"
 #include "app/signals.h"
+#include "app/store/check.h"
 #include "app/talk.h"
 
 #include <stdio.h>
@@ -290,6 +291,8 @@ static int do_rm(struct cli *c, ox_err *err) {
         if (rc) buf_cut(&l.b, n);
     }
     if (l.b.n) {
+        int scrubbed = store_scrub(st, false, rc ? NULL : err);
+        if (!rc) rc = scrubbed;
         int shown = stored_flush(&l.b, rc ? NULL : err);
         if (!rc) rc = shown;
     }

@@ -300,7 +300,10 @@ static int remove_all(struct cli *c, store *st, states *cache, const struct list
     if (l->n && !dry && !yes && !confirm(l)) return 0;
     for (size_t i = 0; !rc && i < l->n; i++)
         rc = remove_one(st, cache, &l->row[i], dry, &b, err);
-    if (!rc && !dry && l->n) rc = store_scrub(st, flags_has(&c->flags, "--purge"), err);
+    if (!dry && b.n) { /* also of those before one that failed */
+        int scrubbed = store_scrub(st, flags_has(&c->flags, "--purge"), rc ? NULL : err);
+        if (!rc) rc = scrubbed;
+    }
     if (b.n) { /* what was done is said, also before a failure */
         int said = stored_flush(&b, rc ? NULL : err);
         if (!rc) rc = said;

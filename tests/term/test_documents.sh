@@ -46,6 +46,8 @@ docs add nowhere.txt; err_has "where: read the file" "docs add of nothing"; err_
 docs rm "$id"; is_rc 1 "rm in use"; err_has "used by" "rm in use"
 docs rm "$id" --force; is_rc 0 "rm --force"; out_has 'deleted' "rm --force"
 docs rm "$id"; is_rc 4 "rm again"
+printf 'the xylophone of the harbour\n' >secret.txt; docs add secret.txt; docs rm secret.txt
+found=$(cat "$HOME"/.local/share/oxbow/oxbow.db* | grep -c xylophone); [ "$found" = 0 ] || fail "docs rm leaves words"
 docs add log.txt missing.txt; is_rc 4 "one of two is missing"; out_has "log.txt" "the other is kept"
 head -n 2 log.txt >grow.txt; docs add grow.txt; cat log.txt >grow.txt; echo five >>grow.txt
 docs add --follow grow.txt; is_rc 0 "--follow"; out_has "goes on from" "--follow"

@@ -32,4 +32,22 @@ $FAKE sessions > "$DIR/list"
 [ "$(grep -c slow "$DIR/list")" = 1 ] || fail "sessions: $(cat "$DIR/list")"
 $FAKE show 1 > "$DIR/shown"
 grep -q 'and 119.' "$DIR/shown" || fail "saved: $(cat "$DIR/shown")"
+
+# what is deleted from the list leaves no word in the database
+script 'answer Fine.\n'
+start 90 24 -m "$DIR/script"
+wait_for 'scripted'
+type_ 'my xylophone'; keys Enter
+wait_for 'reused'
+type_ '/title secret'; keys Enter
+wait_for '| secret |'
+type_ '/sessions'; keys Enter
+wait_for '3 of 3'
+keys M-d; wait_for 'delete "secret"'; keys y
+wait_for '2 of 2'
+esc
+keys C-d
+wait_for 'LEFT 0'
+cat "$DIR"/data/oxbow/oxbow.db* > "$DIR/bytes"
+[ "$(grep -c xylophone "$DIR/bytes")" = 0 ] || fail 'a deleted word is in the database'
 echo ok

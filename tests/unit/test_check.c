@@ -268,6 +268,8 @@ static void test_check__deleted_words_are_overwritten(void **state) {
     turn(st, secret, 0, "the xylophone question", "the xylophone answer");
     OK(store_draft_put(st, "new", "xylophone", 9, 0, err));
     OK(store_draft_put(st, "new", "", 0, 0, err));
+    OK(store_input_add(st, 0, " the xylophone question\n", err));
+    OK(store_input_add(st, secret, "/search xylophone", err));
     OK(store_chat_delete(st, secret, NULL, err));
     OK(store_scrub(st, true, err));
     for (int i = 0; i < 2; i++) {

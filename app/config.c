@@ -377,7 +377,6 @@ static int read_env(struct config *c, char *const *env, ox_err *err) {
     }
     if (!rc) rc = copy_env(c, &c->editor, first_of(env, "VISUAL", "EDITOR"), err);
     if (!rc) rc = read_clip_env(c, env, err);
-    if (!rc) rc = copy_env(c, &c->pager, get_env(env, "PAGER"), err);
     if (!rc) rc = copy_env(c, &c->api_url, get_env(env, "OPENAI_BASE_URL"), err);
     if (!rc) rc = copy_env(c, &c->api_key, get_env(env, "OPENAI_API_KEY"), err);
     c->term = "";

@@ -35,7 +35,7 @@ struct config { /* strings are borrowed until config_deinit; NULL: not said */
     enum config_clipboard clipboard;
     const char *clip_env[CONFIG_CLIP_ENV + 1]; /* all that wl-copy and xclip get; ends with NULL */
     int64_t ambiguous_width;                   /* 1 or 2 cells */
-    const char *theme, *editor, *pager, *api_url, *api_key;
+    const char *theme, *editor, *api_url, *api_key;
     const char *term;                                     /* $TERM, "" if unset */
     bool no_color;                                        /* $NO_COLOR is set and not empty */
     const char *home, *config_dir, *data_dir, *state_dir; /* oxbow's own folders by the XDG rules */

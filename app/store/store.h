@@ -16,7 +16,7 @@ typedef struct store store;
 /* ---- open and transactions ---------------------------------------------- */
 
 /* Opens or makes the database (0600, its folder 0700), migrates it, closes answers that a dead
- * process left open. ":memory:" keeps nothing on disk (--no-save). A place that cannot be written
+ * process left open. ":memory:" keeps nothing on disk. A place that cannot be written
  * is opened read-only. path is copied. */
 int store_open(const char *path, bool read_only, store **out, ox_err *err);
 void store_close(store *st); /* NULL is fine */

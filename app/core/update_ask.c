@@ -418,6 +418,19 @@ static int compact_and_ask(struct update *u) {
     return rc;
 }
 
+/* What the turns so far take, without their documents. */
+static size_t count_talk(const struct app_state *s) {
+    size_t docs = 0;
+    for (size_t i = 0; i < s->sheet.n; i++)
+        for (size_t k = 0; k < s->sheet.path[i]->n_docs; k++)
+            for (size_t d = 0; d < s->n_docs; d++)
+                if (s->doc[d].d.id == s->sheet.path[i]->docs[k].doc)
+                    docs += count_part(&s->doc[d].d, &s->sheet.path[i]->docs[k]);
+    return s->n_used > docs ? s->n_used - docs : 0;
+}
+
+/* Only ways that can help: leaving the talk out makes no room for a question that is too long by
+ * itself. */
 static void offer_choice(struct app_state *s, size_t over) {
     char words[120];
     s->choice.n = 0;
@@ -434,16 +447,22 @@ static void offer_choice(struct app_state *s, size_t over) {
         add_choice(s, CHOICE_SHORTEN, words);
     }
     size_t turns = count_turns(s);
-    if (turns > 0) {
+    bool helps = over < count_talk(s);
+    if (turns > 0 && helps) {
         snprintf(words, sizeof words,
                  "summarise the %zu turn%s so far into a new branch, ask there", turns,
                  turns == 1 ? "" : "s");
         add_choice(s, CHOICE_COMPACT, words);
     }
-    if (s->sheet.n > 0 && s->n_docs > 0)
+    if (s->sheet.n > 0 && s->n_docs > 0 && helps)
         add_choice(s, CHOICE_AFRESH, "new session with the documents only");
-    else if (s->sheet.n > 0)
+    else if (s->sheet.n > 0 && helps)
         add_choice(s, CHOICE_AFRESH, "new session with this question");
+    if (s->choice.n == 0) {
+        ox_err_fix(&s->error,
+                   "shorten it; a long text is better a document: /file PATH, then /summarize");
+        return;
+    }
     add_choice(s, CHOICE_DRAFT, "back to the draft (kept)");
     s->error = (ox_err){0}; /* the first row says the same */
     s->overlay = OVERLAY_CHOICE;

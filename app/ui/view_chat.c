@@ -40,9 +40,12 @@ static int draw_docs(struct app_state *s, struct frame *f, int x, int y, int end
         char count[SAY_BYTES];
         while (i < s->n_docs && s->doc[i].d.id != node->docs[d].doc)
             i++;
-        const char *known = i < s->n_docs ? s->doc[i].d.name : "deleted";
+        const char *known = i < s->n_docs ? s->doc[i].d.name : "a document";
         const char *name = node->docs[d].name ? node->docs[d].name : known;
-        x = view_printf(f, x, y, end, STYLE_FAINT, "   [%zu] %s", i < s->n_docs ? i + 1 : 0, name);
+        if (i < s->n_docs)
+            x = view_printf(f, x, y, end, STYLE_FAINT, "   [%zu] %s", i + 1, name);
+        else
+            x = view_printf(f, x, y, end, STYLE_FAINT, "   [deleted] %s", name);
         bool is_same = strcmp(name, known) == 0; /* else it was another part of the document */
         if (i < s->n_docs && s->doc[i].d.n_tokens && is_same)
             x = view_printf(f, x, y, end, STYLE_FAINT, ", %s%s tokens",

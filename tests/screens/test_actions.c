@@ -332,10 +332,33 @@ static void test_actions__refused_arguments(void **state) {
     stage_close(&st);
 }
 
+/* What leaves the talk out is offered only where that makes the room that is missing. */
+static void test_actions__choices_that_help(void **state) {
+    static const struct {
+        size_t over;
+        bool helps;
+    } cases[] = {{10, true}, {100, false}};
+    for (size_t i = 0; i < 2; i++) {
+        struct stage st;
+        struct event refused = {.kind = EV_FAILED, .number = cases[i].over, .number2 = 1};
+        ox_err_set(&refused.err, OX_EFIT, "does not fit");
+        open_chat(&st, CHAT_DONE, "Two lights failed."); /* 45 tokens */
+        type_command(&st, "What else?");
+        stage_event(&st, refused);
+        stage_draw(&st);
+        assert_int_equal(stage_has(&st, "summarise the 1 turn so far"), cases[i].helps);
+        assert_int_equal(stage_has(&st, "new session with this question"), cases[i].helps);
+        assert_int_equal(stage_has(&st, "fix:   shorten it"), !cases[i].helps);
+        assert_string_equal(buf_str(&st.s.input.text), "What else?");
+        stage_close(&st);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_actions__a_covered_talk_comes_back),
         cmocka_unit_test(test_actions__a_system_prompt_begins_the_session),
+        cmocka_unit_test(test_actions__choices_that_help),
         cmocka_unit_test(test_actions__continue_is_the_same_message),
         cmocka_unit_test(test_actions__continue_replaces_half_a_character),
         cmocka_unit_test(test_actions__continue_that_cannot_begin_changes_nothing),

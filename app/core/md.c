@@ -517,7 +517,7 @@ static int put_lines(struct build *b, const char *src, size_t n) {
 
 static int parse_part(struct md *m, const char *src, size_t n, ox_err *err) {
     static const MD_PARSER parser = {
-        .flags = MD_FLAG_TABLES | MD_FLAG_STRIKETHROUGH | MD_FLAG_TASKLISTS | MD_FLAG_NOHTML |
+        .flags = MD_FLAG_TABLES | MD_FLAG_TASKLISTS | MD_FLAG_NOHTML |
                  MD_FLAG_PERMISSIVEURLAUTOLINKS | MD_FLAG_NOINDENTEDCODEBLOCKS,
         .enter_block = enter_block,
         .leave_block = leave_block,

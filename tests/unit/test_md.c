@@ -39,6 +39,7 @@ static const struct {
     {"a link shows where it goes", "[text](http://x.org)", "text <http://x.org>\n"},
     {"a bare link is said once", "see http://x.org now", "see http://x.org now\n"},
     {"tasks", "- [ ] a\n- [x] b", "- [ ] a\n- [x] b\n"},
+    {"struck words keep their marks", "not ~~5~~ but 6, a~b~c", "not ~~5~~ but 6, a~b~c\n"},
     {"html is text", "<b>x</b>", "<b>x</b>\n"},
     {"hard breaks", "a  \nb", "a\nb\n"},
     {"escapes are shown", "a \033[31mred\033[0m", "a <1B>[31mred<1B>[0m\n"},

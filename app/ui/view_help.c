@@ -93,7 +93,7 @@ static size_t put_all(struct app_state *s, struct page *p) {
 
 void view_help(struct app_state *s, struct frame *f) {
     view_head(s, f, "Help", "");
-    struct page p = {f, s->pane.list, SIZE_MAX / 2, 0, f->w >= 60 ? 28 : 18};
+    struct page p = {f, s->pane.list, SIZE_MAX / 2, 0, f->w >= 80 ? 34 : f->w >= 60 ? 28 : 18};
     size_t n = put_all(s, &p), rows = (size_t)(p.r.h > 0 ? p.r.h : 1);
     size_t last = n > rows ? n - rows : 0;
     p.top = s->list_top < last ? s->list_top : last;

@@ -2,6 +2,7 @@
  * flags; beside them the manual page, which is installed in the same way. */
 #include "app/cli/manual.h"
 #include "app/core/buf.h"
+#include "app/named_prompt.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -20,6 +21,35 @@ static void print_names(const struct verb *v, bool paths_only) {
         if (f->twin) printf("%s%s", gap, f->twin);
         first = false;
     }
+}
+
+/* What may stand behind a flag, if that is one of a few words. */
+static const struct {
+    const char *flag, *words;
+} choices[] = {
+    {"-F", "jsonl md txt"},
+    {"--backend", "auto cpu cpu-ref cpu-avx2 cpu-avx512 cpu-avx512bf16 cuda"},
+    {"--bits", "4 8 16"},
+    {"--color", "auto always never"},
+    {"--encoding", "utf-8 utf-16le utf-16be windows-1252"},
+    {"--from", "oxbow llm chatgpt"},
+    {"--kind", "text markdown html source"},
+    {"--kv", "bf16 int8"},
+    {"--shape", "7b"},
+    {"--style", "prose list"},
+};
+
+static int add_prompt(void *user, const char *name, const char *brief) {
+    struct buf *out = user;
+    (void)brief;
+    return buf_printf(out, NULL, "%s%s", out->n ? " " : "", name);
+}
+
+/* Appends them; nothing where any word will do. Prompts are those there are now. */
+static void words_behind(const struct cli *c, const struct flag *f, struct buf *out) {
+    for (size_t i = 0; i < sizeof choices / sizeof choices[0]; i++)
+        if (strcmp(choices[i].flag, f->name) == 0) buf_puts(out, choices[i].words, NULL);
+    if (strcmp(f->name, "-t") == 0) named_prompt_list(&c->conf, add_prompt, out, NULL);
 }
 
 static void print_verbs(const struct cli *c) {
@@ -49,6 +79,14 @@ static void bash(const struct cli *c) {
            "    -r|--resume) COMPREPLY=($(compgen -W \"$(" SESSION_IDS
            ")\" -- \"$cur\")); return;;\n"
            "    ");
+    for (const struct flag *f = flag_table; f->name; f++) {
+        struct buf words = {0};
+        words_behind(c, f, &words);
+        if (words.n)
+            printf("%s%s%s) COMPREPLY=($(compgen -W '%s' -- \"$cur\")); return;;\n    ", f->name,
+                   f->twin ? "|" : "", f->twin ? f->twin : "", words.p);
+        buf_deinit(&words);
+    }
     print_names(NULL, true);
     printf(") COMPREPLY=($(compgen -f -- \"$cur\")); return;; esac\n"
            "    case $verb in\n");
@@ -82,17 +120,19 @@ static void print_quoted(const char *s, bool colons) {
     }
 }
 
-static void zsh_flags(const struct verb *v) {
+static void zsh_flags(const struct cli *c, const struct verb *v) {
     for (const struct flag *f = flag_table; f->name; f++) {
+        struct buf words = {0};
         if (!flags_allows(v->flags, f->name)) continue;
+        words_behind(c, f, &words);
         for (int i = 0; i < (f->twin ? 2 : 1); i++) {
             printf("        '*%s[", i ? f->twin : f->name);
             print_quoted(f->help, false);
-            printf("]%s%s%s' \\\n", f->arg ? ":" : "", f->arg ? f->arg : "",
-                   takes_path(f) ? ":_files"
-                   : f->arg      ? ": "
-                                 : "");
+            printf("]%s%s", f->arg ? ":" : "", f->arg ? f->arg : "");
+            if (words.n) printf(":(%s)", words.p);
+            printf("%s' \\\n", words.n || !f->arg ? "" : takes_path(f) ? ":_files" : ": ");
         }
+        buf_deinit(&words);
     }
 }
 
@@ -117,17 +157,17 @@ static void zsh(const struct cli *c) {
            "    case $verb in\n");
     for (const struct verb *const *v = c->verbs; *v; v++) {
         printf("    %s) _arguments \\\n", (*v)->name);
-        zsh_flags(*v);
+        zsh_flags(c, *v);
         printf("        '1:verb: ' ");
         if ((*v)->words) printf("'2:word:(%s)' ", (*v)->words);
         printf("'*:%s';;\n", takes_session(*v) ? "session:_oxbow_sessions" : "file:_files");
     }
     printf("    *) _arguments \\\n");
-    zsh_flags(&verb_chat);
+    zsh_flags(c, &verb_chat);
     printf("        '*:file:_files';;\n    esac\n}\n_oxbow \"$@\"\n");
 }
 
-static void fish_flags(const struct verb *v, const char *when) {
+static void fish_flags(const struct cli *c, const struct verb *v, const char *when) {
     for (const struct flag *f = flag_table; f->name; f++) {
         if (!flags_allows(v->flags, f->name)) continue;
         printf("complete -c oxbow -n '%s'", when);
@@ -135,7 +175,11 @@ static void fish_flags(const struct verb *v, const char *when) {
             const char *name = i ? f->twin : f->name;
             printf(name[1] == '-' ? " -l %s" : " -s %s", name + 1 + (name[1] == '-'));
         }
-        printf("%s -d '", takes_path(f) ? " -r" : f->arg ? " -x" : "");
+        struct buf words = {0};
+        words_behind(c, f, &words);
+        if (words.n) printf(" -x -a '%s'", words.p);
+        printf("%s -d '", words.n ? "" : takes_path(f) ? " -r" : f->arg ? " -x" : "");
+        buf_deinit(&words);
         print_quoted(f->help, true);
         printf("'\n");
     }
@@ -144,14 +188,14 @@ static void fish_flags(const struct verb *v, const char *when) {
 static void fish(const struct cli *c) {
     char when[64];
     printf("# oxbow completion fish > ~/.config/fish/completions/oxbow.fish\n");
-    fish_flags(&verb_chat, "__fish_use_subcommand");
+    fish_flags(c, &verb_chat, "__fish_use_subcommand");
     for (const struct verb *const *v = c->verbs; *v; v++) {
         const char *name = (*v)->name, *words = (*v)->words;
         printf("complete -c oxbow -n __fish_use_subcommand -f -a %s -d '", name);
         print_quoted((*v)->brief, true);
         printf("'\n");
         snprintf(when, sizeof when, "__fish_seen_subcommand_from %s", name);
-        fish_flags(*v, when);
+        fish_flags(c, *v, when);
         if (words)
             printf("complete -c oxbow -n '%s; and not __fish_seen_subcommand_from %s' -f -a '%s'\n",
                    when, words, words);

@@ -28,6 +28,9 @@ completes fish oxbow completion ""
 completes "$id" oxbow show ""
 completes "$id" oxbow -r ""
 completes d/afile oxbow ask -f d/a
+completes jsonl oxbow export "$id" -F j
+completes translate oxbow ask -t tr
+completes cpu-ref oxbow ask --backend cpu-r
 completes d/afile oxbow docs add d/a
 run bash try.bash oxbow docs ""
 grep -q afile "$tmp/out" && fail "bash: only words of docs stand first"
@@ -46,6 +49,7 @@ if command -v fish >/dev/null; then
     lists "$id" "oxbow show "
     lists --resume "oxbow --r"
     lists sessions "oxbow s"
+    lists jsonl "oxbow export $id -F "
 fi
 # the manual: roff without a warning, and every verb, flag, command, key and setting is in it
 run oxbow completion man

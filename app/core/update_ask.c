@@ -293,10 +293,24 @@ static size_t count_path(const struct app_state *s, size_t i) {
     return used;
 }
 
+/* An answer that was made from another prompt than its path: its count is of that one. */
+static bool is_aside(const struct app_state *s, size_t i) {
+    const struct chat_node *q = i > 0 ? s->sheet.path[i - 1] : NULL;
+    const char *text = q && q->text ? q->text : "";
+    bool is = strcmp(text, prompt_compact_words) == 0;
+    for (size_t d = 0; d < s->n_docs && !is; d++) {
+        struct buf task = {0};
+        is = summary_parts_question(&task, s->doc[d].d.name, NULL) == 0 &&
+             strcmp(text, buf_str(&task)) == 0;
+        buf_deinit(&task);
+    }
+    return is;
+}
+
 /* The last answer that was counted knows all before it; what was cut off behind it is estimated. */
 void update_count_used(struct app_state *s) {
     size_t i = s->sheet.n;
-    while (i > 0 && s->sheet.path[i - 1]->ledger.n_in == 0)
+    while (i > 0 && (s->sheet.path[i - 1]->ledger.n_in == 0 || is_aside(s, i - 1)))
         i--;
     const struct chat_ledger none = {0}, *l = i > 0 ? &s->sheet.path[i - 1]->ledger : &none;
     s->n_used = l->n_in + l->n_out + count_path(s, i);

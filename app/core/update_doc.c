@@ -248,5 +248,6 @@ int update_doc_event(struct update *u) {
             s->doc[i].d.n_tokens = u->ev->number;
             say_counted(s, &s->doc[i]);
         }
+    if (s->is_used_about && !state_is_busy(s)) update_count_used(s); /* it may be of the path */
     return 0;
 }

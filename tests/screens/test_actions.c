@@ -225,6 +225,14 @@ static void test_actions__meter_is_of_the_path(void **state) {
     update_count_used(&st.s);
     assert_true(st.s.is_used_about && st.s.n_used > 0);
     stage_close(&st);
+    open_chat(&st, CHAT_DONE, "Two lights failed.");
+    type_command(&st, "/compact"); /* its answer reads another prompt than the path */
+    stage_answer(&st, "Lights.");
+    done.ledger = (struct chat_ledger){.n_in = 5000, .n_out = 9};
+    stage_event(&st, done);
+    update_count_used(&st.s);
+    assert_true(st.s.is_used_about && st.s.n_used < 100);
+    stage_close(&st);
 }
 
 /* Below 100 columns the document covers the talk: only when it is asked for, and not for long. */

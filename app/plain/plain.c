@@ -275,8 +275,11 @@ static int read_message(struct plain *p, struct buf *out, enum line_got *got, ox
 static bool is_sendable(struct plain *p, struct buf *typed) {
     while (typed->n && strchr(" \t\r\n", typed->p[typed->n - 1]))
         buf_cut(typed, typed->n - 1);
-    size_t ok = text_valid(buf_str(typed), typed->n);
-    if (ok < typed->n) plain_note(p, "not sent: byte %zu is not UTF-8", ok + 1);
+    size_t ok = text_valid(buf_str(typed), typed->n), text = strlen(buf_str(typed));
+    if (text < ok)
+        plain_note(p, "not sent: byte %zu is zero", (ok = text) + 1);
+    else if (ok < typed->n)
+        plain_note(p, "not sent: byte %zu is not UTF-8", ok + 1);
     return typed->n && ok == typed->n;
 }
 

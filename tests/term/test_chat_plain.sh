@@ -65,6 +65,7 @@ err_has 'this session is "Lamps"' "/title"; err_has "1 turn" "/sessions"; err_ha
 grep -q "## You" out.md || fail "/export"
 chat "$(printf 'caf\\351')\\n"
 err_has "is not UTF-8" "bytes that are no text"
+chat 'half\000a question\n'; err_has "byte 5 is zero" "a zero byte"
 printf 'secret\n' >"$tmp/in"
 run "$fake" chat --plain --no-save -m script <"$tmp/in"
 is_rc 0 "--no-save"

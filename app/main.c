@@ -151,7 +151,7 @@ static int run(int argc, char **argv, struct cli *c, ox_err *err) {
     rc = flags_check(&c->flags, c->verb->flags, c->verb->name, err);
     if (!rc) rc = check_words(c, err);
     if (!rc) rc = load_config(c, err);
-    if (!rc) rc = flags_apply(&c->flags, &c->conf, err);
+    if (!rc) rc = flags_apply(&c->flags, c->verb->name, &c->conf, err);
     bool uses_db = flags_allows(c->verb->flags, "--db") && !c->verb->examines;
     if (!rc && uses_db) rc = conf_check_db(&c->conf, err);
     if (rc) return rc;

@@ -13,14 +13,18 @@
 
 static int open_beside(struct output *o, const struct output_opts *opts, ox_err *err) {
     struct stat st;
-    bool exists = stat(opts->path, &st) == 0;
-    if (exists && !opts->force) {
+    bool exists = stat(opts->path, &st) == 0, is_file = exists && S_ISREG(st.st_mode);
+    if (is_file && !opts->force) {
         ox_err_set(err, OX_EUSAGE, "%s exists", opts->path);
         return ox_err_fix(err, "--force overwrites it");
     }
+    if (exists && S_ISDIR(st.st_mode)) {
+        ox_err_set(err, OX_EUSAGE, "%s is a folder", opts->path);
+        return ox_err_fix(err, "name a file in it");
+    }
     int rc = buf_puts(&o->path, opts->path, err);
     if (rc) return rc;
-    if (exists && !S_ISREG(st.st_mode))
+    if (exists && !is_file)
         o->fd = open(opts->path, O_WRONLY | O_CLOEXEC); /* /dev/null, a pipe */
     else {
         rc = buf_printf(&o->temporary, err, "%s.%ld.part", opts->path, (long)getpid());

@@ -230,7 +230,7 @@ static int run(struct cli *c, ox_err *err) {
                     .json = flags_has(&c->flags, "--json"),
                     .out = {.fd = -1}};
     struct input in = {0};
-    const struct output_opts where = {flags_get(&c->flags, "-o"), flags_has(&c->flags, "--force"),
+    const struct output_opts where = {flags_out(&c->flags), flags_has(&c->flags, "--force"),
                                       flags_has(&c->flags, "--raw")};
     int rc = input_read(c, INPUT_BY_SIZE, &in, err);
     if (!rc) rc = need_prompt(&in, err);

@@ -8,8 +8,13 @@
 #include <string.h>
 #include <unistd.h>
 
+/* `oxbow chat` in a pipe is meant so, and so is --plain with an output that is none. */
+static bool talks_in_pipe(const struct cli *c) {
+    return c->is_named || (flags_has(&c->flags, "--plain") && !isatty(STDOUT_FILENO));
+}
+
 static int need_terminal(const struct cli *c, ox_err *err) {
-    if (c->is_named || isatty(STDOUT_FILENO)) return 0; /* `oxbow chat` in a pipe is meant so */
+    if (talks_in_pipe(c) || isatty(STDOUT_FILENO)) return 0;
     ox_err_set(err, OX_EUSAGE, "no terminal on stdout");
     return ox_err_fix(err,
                       "oxbow ask \"..\" answers once; oxbow chat talks in lines, in pipes too");
@@ -55,7 +60,7 @@ static int run_plain(struct cli *c, const char *why, ox_err *err) {
     struct plain p = {.conf = &c->conf, .is_quiet = flags_has(&c->flags, "-q"), .cites = true};
     struct input in = {0};
     const struct output_opts where = {NULL, false, false};
-    bool pipe_is_doc = !c->is_named && !isatty(STDIN_FILENO);
+    bool pipe_is_doc = !talks_in_pipe(c) && !isatty(STDIN_FILENO);
     int rc = need_terminal(c, err);
     if (!rc) rc = input_read(c, pipe_is_doc ? INPUT_DOCUMENT : INPUT_LEAVE, &in, err);
     if (!rc && pipe_is_doc) rc = take_terminal(err);

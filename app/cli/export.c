@@ -134,7 +134,7 @@ static int run_export(struct cli *c, ox_err *err) {
     struct store_export how = {.with_docs = flags_has(&c->flags, "--docs")};
     struct buf b = {0};
     struct output out = {.fd = -1};
-    const char *file = flags_get(&c->flags, "-o");
+    const char *file = flags_out(&c->flags);
     const struct output_opts where = {file, flags_has(&c->flags, "--force"), false};
     int rc = parse_form(flags_get(&c->flags, "-F"), &how.form, err);
     if (!rc) rc = stored_open(c, true, &st, err);

@@ -12,7 +12,7 @@ const struct flag flag_table[] = {
     {"-p", "--prompt",       FLAG_NEEDS, "TEXT",   NULL,             NULL,  "prompt, same as ask TEXT"},
     {"-t", "--template",     FLAG_NEEDS, "NAME",   NULL,             NULL,  "named prompt; words NAME=VALUE fill its {{names}}"},
     {"-n", "--max-new",      FLAG_NEEDS, "N",      "max_new",        NULL,  "at most N new tokens"},
-    {"-o", "--out",          FLAG_NEEDS, "FILE",   NULL,             NULL,  "write to FILE instead of stdout"},
+    {"-o", "--out",          FLAG_NEEDS, "FILE",   NULL,             NULL,  "write to FILE instead of stdout; - is stdout"},
     {"--force", NULL,        FLAG_NONE,  NULL,     NULL,             NULL,  "overwrite FILE"},
     {"-c", "--continue",     FLAG_NONE,  NULL,     NULL,             NULL,  "continue the last session"},
     {"-r", "--resume",       FLAG_MAY,   "ID",     NULL,             NULL,  "resume a session"},
@@ -205,7 +205,7 @@ int flags_parse(int argc, char **argv, struct flags *out, ox_err *err) {
     return 0;
 }
 
-int flags_apply(const struct flags *f, struct config *conf, ox_err *err) {
+int flags_apply(const struct flags *f, const char *verb, struct config *conf, ox_err *err) {
     for (size_t i = 0; i < f->n_use; i++) {
         const struct flag *flag = f->use[i].flag;
         if (!flag->key) continue;
@@ -213,7 +213,7 @@ int flags_apply(const struct flags *f, struct config *conf, ox_err *err) {
                           flag->name, err);
         if (rc)
             return rc == OX_EUSAGE ? ox_err_fix(err, "%s %s: %s", flag->name,
-                                                flag->arg ? flag->arg : "", flag->help)
+                                                flag->arg ? flag->arg : "", flags_help(flag, verb))
                                    : rc;
     }
     return 0;
@@ -246,6 +246,11 @@ const char *flags_get(const struct flags *f, const char *name) {
     for (size_t i = f->n_use; i-- > 0;)
         if (strcmp(f->use[i].flag->name, name) == 0) return f->use[i].value;
     return NULL;
+}
+
+const char *flags_out(const struct flags *f) {
+    const char *path = flags_get(f, "-o");
+    return path && strcmp(path, "-") == 0 ? NULL : path;
 }
 
 const char *flags_nth(const struct flags *f, const char *name, size_t i) {

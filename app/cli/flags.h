@@ -38,8 +38,8 @@ struct flags {
 
 /* Splits argv[1..]. OX_EUSAGE: unknown flag (with the closest one), value missing. */
 int flags_parse(int argc, char **argv, struct flags *out, ox_err *err);
-/* Writes the values of flags that set a key. */
-int flags_apply(const struct flags *f, struct config *conf, ox_err *err);
+/* Writes the values of flags that set a key; errors say what they do for the verb. */
+int flags_apply(const struct flags *f, const char *verb, struct config *conf, ox_err *err);
 /* OX_EUSAGE if a flag was given that is not among `allowed` ("-f -s ..."); `verb` is named. */
 int flags_check(const struct flags *f, const char *allowed, const char *verb, ox_err *err);
 bool flags_allows(const char *allowed, const char *name);
@@ -50,6 +50,8 @@ const char *flags_special(const struct flag *f, size_t i);
 const struct flag *flags_find(const char *name); /* by either spelling, or NULL */
 bool flags_has(const struct flags *f, const char *name);
 const char *flags_get(const struct flags *f, const char *name); /* last value, or NULL */
+/* The file of -o; NULL: stdout, also for -o - */
+const char *flags_out(const struct flags *f);
 /* The i-th use of a flag that may be repeated, in order; NULL when there are no more. */
 const char *flags_nth(const struct flags *f, const char *name, size_t i);
 void flags_deinit(struct flags *f);

@@ -272,8 +272,7 @@ static int run(struct cli *c, ox_err *err) {
                      .is_json = flags_has(&c->flags, "--json"),
                      .out = {.fd = -1}};
     struct summarize_opts opts = {0};
-    const struct output_opts where = {flags_get(&c->flags, "-o"), flags_has(&c->flags, "--force"),
-                                      false};
+    const struct output_opts where = {flags_out(&c->flags), flags_has(&c->flags, "--force"), false};
     bool dry = flags_has(&c->flags, "--dry-run");
     v.redraws = isatty(STDERR_FILENO) && strcmp(c->conf.term, "dumb") != 0 && !c->conf.accessible;
     int rc = read_opts(c, &opts, err);

@@ -360,7 +360,10 @@ int plain_run(struct plain *p, const char *draft, ox_err *err) {
     if (!err) err = &local;
     int rc = line_open(&opts, &p->line, err);
     if (!rc) greet(p);
-    if (!rc && draft && draft[0]) line_prefill(p->line, draft);
+    if (!rc && draft && draft[0] && p->edits)
+        line_prefill(p->line, draft);
+    else if (!rc && draft && draft[0])
+        plain_note(p, "the words on the command line were not sent: a draft needs a terminal");
     while (!rc && !p->is_done) {
         enum line_got got = LINE_END;
         rc = read_message(p, &typed, &got, err);

@@ -117,7 +117,7 @@ done <<'TABLE'
 # output
 2|exists|ask -o doc.txt x
 1|cannot write folder/none/a.txt|ask -o folder/none/a.txt x
-2|exists|ask -o folder x
+2|is a folder|ask -o folder x
 # model and context
 3|is not a model folder|ask -m none x
 3|is not a model folder|ask -m folder x

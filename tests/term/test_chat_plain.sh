@@ -18,6 +18,11 @@ chat '//help\n'
 out_has "You said: /help" "// sends a slash"
 chat '/quitt\n'
 err_has "unknown command /quitt" "unknown command"; err_has "did you mean /quit?" "unknown command"
+printf 'hello\n' >"$tmp/in"
+run "$fake" --plain -m script <"$tmp/in"
+is_rc 0 "--plain in a pipe"; out_is 'you> hello\noxbow> You said: hello\nyou> \n' "--plain in a pipe"
+run "$fake" chat -m script some words <"$tmp/in"
+err_has "a draft needs a terminal" "a draft in a pipe"
 chat '/quit\nnever sent\n'
 grep -q "never sent" "$tmp/out" && fail "/quit leaves"
 chat '/file none.txt\n/file log.txt\n/docs\nquote\n/stats\n/context\n/doc 1\n'

@@ -50,6 +50,12 @@ ox search -n 1 quarter
 [ "$(wc -l <"$tmp/out")" = 1 ] || fail "search -n counts all lines"
 ox search nowhere
 is_rc 4 "no hit"; [ -s "$tmp/err" ] && fail "no hit: no text"
+ox search -n 0 quarter
+err_has "at most N lines" "search -n 0"
+ox ask --no-save -q -o /dev/null x
+is_rc 0 "-o to what is no file asks for no --force"
+ox ask --no-save -q -o - x
+[ -s "$tmp/out" ] && [ ! -e ./- ] || fail "-o - is stdout"
 eval "ox $(ox search -h && sed -n "s/^  oxbow \\(search --fts '[^']*'\\).*/\\1/p" "$tmp/out")"
 is_rc 4 "the example of search --fts in its help"
 ox search --fts 'a AND'

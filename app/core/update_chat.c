@@ -206,6 +206,22 @@ static const char *typed_path(const char *line) {
     return is_file ? parsed.rest : NULL;
 }
 
+/* Several names go on from here: they are said; behind a bare slash all of them are listed. */
+static int say_commands(struct update *u, const char *prefix, size_t n) {
+    struct buf names = {0};
+    const struct command *c;
+    int rc = 0;
+    if (n == 0) { /* what is taken there comes in its place */
+        rc = edit_set(&u->s->input, "", 0, u->err);
+        return rc ? rc : update_palette(u);
+    }
+    for (size_t i = 0; !rc && (c = command_complete(prefix, n, i)) != NULL; i++)
+        rc = buf_printf(&names, u->err, "%s/%s", i ? "  " : "", c->name);
+    if (!rc) state_notice(u->s, false, "%s", buf_str(&names));
+    buf_deinit(&names);
+    return rc;
+}
+
 /* The common part of the names that fit. */
 static int complete(struct update *u) {
     struct app_state *s = u->s;
@@ -226,6 +242,7 @@ static int complete(struct update *u) {
     for (const struct command *c; (c = command_complete(text + 1, e->text.n - 1, n)) != NULL; n++)
         while (strncmp(c->name, first->name, common) != 0)
             common--;
+    if (n > 1 && common == e->text.n - 1) return say_commands(u, text + 1, common);
     struct buf line = {0};
     int rc = buf_printf(&line, u->err, "/%.*s%s", (int)common, first->name, n == 1 ? " " : "");
     if (!rc) rc = edit_set(e, line.p, line.n, u->err);

@@ -362,6 +362,27 @@ static void test_actions__choices_that_help(void **state) {
     }
 }
 
+static void test_actions__tab_behind_a_slash(void **state) {
+    struct stage st;
+    stage_open(&st, 80, 24);
+    stage_keys(&st, "'/st' Tab");
+    stage_draw(&st);
+    assert_string_equal(buf_str(&st.s.input.text), "/stat");
+    stage_keys(&st, "Tab");
+    stage_draw(&st);
+    assert_true(stage_has(&st, "/stats  /states"));
+    stage_keys(&st, "Ctrl-U '/com' Tab");
+    assert_string_equal(buf_str(&st.s.input.text), "/compa");
+    stage_keys(&st, "'c' Tab");
+    assert_string_equal(buf_str(&st.s.input.text), "/compact ");
+    stage_keys(&st, "Ctrl-U '/' Tab");
+    stage_draw(&st);
+    assert_int_equal(st.s.overlay, OVERLAY_PALETTE);
+    stage_keys(&st, "'undo' Enter");
+    assert_string_equal(buf_str(&st.s.input.text), "/undo ");
+    stage_close(&st);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_actions__a_covered_talk_comes_back),
@@ -377,6 +398,7 @@ int main(void) {
         cmocka_unit_test(test_actions__not_saved_stands),
         cmocka_unit_test(test_actions__part_of_a_file_keeps_its_lines),
         cmocka_unit_test(test_actions__refused_arguments),
+        cmocka_unit_test(test_actions__tab_behind_a_slash),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -291,12 +291,25 @@ void effects_document(struct effects *fx, struct ingest *in) {
     ingest_deinit(in);
 }
 
+static bool take_stop(const struct effects *fx) {
+    char bytes[64];
+    return read(fx->stop_fd, bytes, sizeof bytes) > 0;
+}
+
+/* A converter may take minutes, a pipe for ever; no key is read meanwhile. */
 static int add_file(struct effects *fx, const char *path, ox_err *err) {
     struct ingest in = {0};
-    const struct ingest_opts opts = {.stop_fd = -1};
+    const struct ingest_opts opts = {.stop_fd = fx->stop_fd};
+    take_stop(fx);
+    term_interrupts(fx->term, true);
     int rc = kept_or_file(fx->st, path, &opts, &in, err);
+    term_interrupts(fx->term, false);
+    fx->was_stopped = take_stop(fx);
+    bool was_late = fx->was_stopped && rc != OX_ECANCELLED;
     if (!rc) rc = take_document(fx, &in, err);
     ingest_deinit(&in);
+    struct event ev = {.kind = EV_KEY, .key = KEY_CTRL | 'c'};
+    if (was_late) effects_event(fx, &ev); /* then it is the key that it always is */
     return rc;
 }
 

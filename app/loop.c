@@ -9,6 +9,7 @@
 #include "app/ui/layout.h"
 #include "app/ui/view.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <langinfo.h>
 #include <poll.h>
@@ -31,6 +32,7 @@ struct loop {
     double drawn_at, typed_at; /* typed_at: a draft not saved yet; 0: none */
     bool draws_now;            /* a key came: do not wait for the next frame */
     int signo;
+    int stop[2]; /* a byte for each SIGINT, beside the signals: read in the middle of an effect */
 };
 
 /* ---- drawing ------------------------------------------------------------------------------------
@@ -119,6 +121,8 @@ static void read_signals(struct loop *l) {
         else if (signo == SIGTSTP) {
             struct event ev = {.kind = EV_KEY, .key = KEY_CTRL | 'z'};
             effects_event(&l->fx, &ev);
+        } else if (signo == SIGINT && l->fx.was_stopped) {
+            l->fx.was_stopped = false;
         } else if (signo == SIGTERM || signo == SIGHUP || signo == SIGINT) {
             l->signo = signo;
             l->s.quits = true;
@@ -235,6 +239,24 @@ static void bind_keys(struct loop *l) {
     }
 }
 
+static void interrupt(void *user) {
+    ssize_t n = write(((struct loop *)user)->stop[1], "", 1);
+    (void)n; /* full: enough wait already */
+}
+
+static int open_stop(struct loop *l, ox_err *err) {
+    if (pipe(l->stop)) {
+        l->stop[0] = l->stop[1] = -1;
+        return ox_err_set(err, OX_EIO, "cannot make a pipe: %s", strerror(errno));
+    }
+    for (int i = 0; i < 2; i++) {
+        fcntl(l->stop[i], F_SETFL, O_NONBLOCK);
+        fcntl(l->stop[i], F_SETFD, FD_CLOEXEC);
+    }
+    l->fx.stop_fd = l->stop[0];
+    return 0;
+}
+
 static int open_terminal(struct loop *l, ox_err *err) {
     const struct config *c = l->opts->conf;
     const struct term_opts opts = {
@@ -253,12 +275,14 @@ static int open_terminal(struct loop *l, ox_err *err) {
     if (c->theme && strlen(c->theme) < sizeof l->s.theme)
         memcpy(l->s.theme, c->theme, strlen(c->theme) + 1);
     l->fx.term = l->term;
-    const struct signals_opts sig = {.restore = term_restore, .watch_size = true};
+    const struct signals_opts sig = {
+        .interrupt = interrupt, .user = l, .restore = term_restore, .watch_size = true};
     return signals_open(&sig, err);
 }
 
 static int start(struct loop *l, ox_err *err) {
     int rc = state_init(&l->s, err);
+    if (!rc) rc = open_stop(l, err);
     l->fx.conf = l->opts->conf;
     l->fx.s = &l->s;
     if (!rc && l->opts->system) rc = buf_puts(&l->s.system, l->opts->system, err);
@@ -340,7 +364,7 @@ int loop_run(const struct loop_opts *opts, int *signo, ox_err *err) {
     struct loop *l = ox_alloc(1, sizeof *l, "the interface", err);
     if (!l) return OX_ENOMEM;
     l->opts = opts;
-    l->tty = -1;
+    l->tty = l->stop[0] = l->stop[1] = -1;
     double keys_since = 0;
     int rc = start(l, err);
     while (!rc && !l->s.quits)
@@ -354,6 +378,8 @@ int loop_run(const struct loop_opts *opts, int *signo, ox_err *err) {
     effects_close(&l->fx);
     signals_close();
     if (l->tty >= 0) close(l->tty);
+    for (int i = 0; i < 2; i++)
+        if (l->stop[i] >= 0) close(l->stop[i]);
     if (was_shown && !rc) say_last_words(&l->s, &unsaved);
     *signo = l->signo;
     keys_deinit(&l->keys);

@@ -30,6 +30,21 @@ wait_for '  4  missing'
 type_ '/file /no/such/file'; keys Enter
 wait_for 'No such file'
 keys C-u
+# a pipe whose writer says nothing ends with Ctrl-C; what was typed meanwhile is there
+mkfifo "$DIR/silent"
+sleep 60 > "$DIR/silent" &
+silent=$!
+type_ "/file $DIR/silent"; keys Enter
+sleep 0.3
+keys C-c
+wait_for 'stopped while reading silent'
+keys C-u
+type_ "/file $DIR/silent"; keys Enter
+sleep 0.3
+type_ 'typed meanwhile'; keys C-c
+wait_for '> typed meanwhile'
+kill $silent
+keys C-u
 # too long for the context
 seq 1 20000 > "$DIR/long.txt"
 type_ "/file $DIR/long.txt"; keys Enter

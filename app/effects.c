@@ -190,12 +190,18 @@ static void order_states(struct effects *fx, const char *what, const char *uid) 
     worker_send(fx->w, &job, NULL);
 }
 
+static int not_saved(const struct effects *fx, ox_err *err) {
+    ox_err_set(err, OX_ENOTFOUND, "this session is not saved%s", fx->conf->save ? " yet" : "");
+    return ox_err_fix(err, fx->conf->save ? "it is from its first question on"
+                                          : "start without --no-save (save = on in the config)");
+}
+
 static int change_session(struct effects *fx, const struct effect *e, ox_err *err) {
     struct store_chat was = {0};
     size_t n = 0;
     int64_t made = 0;
     int rc = 0;
-    if (!fx->st || !e->id) return ox_err_set(err, OX_ENOTFOUND, "this session is not saved yet");
+    if (!fx->st || !e->id) return not_saved(fx, err);
     store_chat_get(fx->st, e->id, &was, NULL);
     switch ((int)e->kind) {
     case FX_RENAME: rc = store_chat_title(fx->st, e->id, e->text, STORE_TITLE_USER, err); break;
@@ -374,7 +380,7 @@ static int export_chat(struct effects *fx, const struct effect *e, ox_err *err) 
     struct store_chat row = {0};
     struct buf page = {0};
     char name[64];
-    if (!fx->st || !e->id) return ox_err_set(err, OX_ENOTFOUND, "this session is not saved yet");
+    if (!fx->st || !e->id) return not_saved(fx, err);
     int rc = store_chat_get(fx->st, e->id, &row, err);
     snprintf(name, sizeof name, "oxbow-%.4s.md", row.uid);
     if (!where.path) where.path = name;

@@ -157,8 +157,9 @@ void view_sessions(struct app_state *s, struct frame *f) {
     }
     if (p->n_shown == 0)
         frame_puts(f, 3, r.y, f->w,
-                   p->n ? "no title contains these letters"
-                        : "no sessions yet; Esc, and ask something",
+                   p->n        ? "no title contains these letters"
+                   : !s->keeps ? "sessions are not read without saving (--no-save)"
+                               : "no sessions yet; Esc, and ask something",
                    STYLE_FAINT);
     if (p->chosen < p->n_shown) draw_preview(s, f, &p->row[p->shown[p->chosen]]);
 }

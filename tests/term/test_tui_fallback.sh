@@ -36,6 +36,11 @@ wait_for 'line 1 of 900'
 keys C-o
 keys 'q' Enter
 wait_for 'Fine.'
+type_ '/export x.md'; keys Enter
+wait_for 'start without --no-save'
+keys C-s
+wait_for 'sessions are not read without saving'
+esc
 keys C-d
 wait_for 'LEFT 0'
 [ -e "$DIR/data/oxbow/oxbow.db" ] && fail '--no-save left a database'

@@ -519,14 +519,6 @@ static int use_prompt(struct effects *fx, const char *line, ox_err *err) {
     return rc;
 }
 
-/* How many tokens a text has: told when the engine has counted. */
-static int count_text(struct effects *fx, const struct effect *e, ox_err *err) {
-    struct work job = {.kind = WORK_ENCODE, .id = ++fx->next_job, .n_bytes = e->n};
-    job.text = ox_memdup(e->text, e->n, "text to count", err);
-    fx->count_job = job.id;
-    return job.text ? worker_send(fx->w, &job, err) : OX_ENOMEM;
-}
-
 static void suspend(struct effects *fx) {
     term_pause(fx->term);
     kill(0, SIGSTOP); /* the whole group, as the terminal's own Ctrl-Z does; goes on at SIGCONT */
@@ -590,7 +582,7 @@ static int run(struct effects *fx, const struct effect *e, ox_err *err) {
                                                      : "thoughts are %s",
                        e->id ? "on" : "off");
         return 0;
-    case FX_COUNT: return count_text(fx, e, err);
+    case FX_COUNT: return effects_count_text(fx, e, err);
     case FX_STATES: return effects_say_states(fx, err);
     case FX_MODEL: return effects_model(fx, e, err);
     case FX_PROMPT: return use_prompt(fx, e->text, err);

@@ -140,6 +140,8 @@ void effects_take_price(struct effects *fx, const struct news *n);
 bool effects_asks_first(struct effects *fx, struct news *n);
 void effects_agree(struct effects *fx);
 int effects_model(struct effects *fx, const struct effect *e, ox_err *err); /* /model */
+/* How many tokens the text of an effect has: told when the engine has counted. */
+int effects_count_text(struct effects *fx, const struct effect *e, ox_err *err);
 int effects_say_states(struct effects *fx, ox_err *err);
 int effects_load(struct effects *fx, ox_err *err); /* the model of the configuration */
 int effects_list(struct effects *fx, ox_err *err); /* from its start; the rest when idle */

@@ -427,6 +427,13 @@ static void take_counted(struct effects *fx, struct news *n) {
     }
 }
 
+int effects_count_text(struct effects *fx, const struct effect *e, ox_err *err) {
+    struct work job = {.kind = WORK_ENCODE, .id = ++fx->next_job, .n_bytes = e->n};
+    job.text = ox_memdup(e->text, e->n, "text to count", err);
+    fx->count_job = job.id;
+    return job.text ? worker_send(fx->w, &job, err) : OX_ENOMEM;
+}
+
 static void say_count_of(struct effects *fx, const struct news *n) {
     char count[SAY_BYTES];
     fx->count_job = 0;

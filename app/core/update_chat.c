@@ -638,12 +638,15 @@ static int take_paste(struct update *u) {
     struct app_state *s = u->s;
     if (state_places(s) == PLACE_LIST) return update_list_event(u);
     ox_err why;
+    size_t n_folds = s->input.n_fold;
     s->focus = FOCUS_INPUT;
     int rc = edit_paste(&s->input, u->ev->text, u->ev->n, &why);
     if (rc)
         update_error(u, &why);
     else if (s->input.n_removed > 0)
         state_notice(s, false, "%zu control characters were left out", s->input.n_removed);
+    else if (s->input.n_fold > n_folds)
+        state_notice(s, false, "a step back onto it: d makes it a document, Enter unfolds it");
     return 0;
 }
 

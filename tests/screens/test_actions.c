@@ -383,9 +383,26 @@ static void test_actions__tab_behind_a_slash(void **state) {
     stage_close(&st);
 }
 
+static void test_actions__a_folded_paste_says_what_it_can_be(void **state) {
+    char text[2000];
+    struct stage st;
+    memset(text, 'x', sizeof text);
+    stage_open(&st, 80, 24);
+    stage_event(&st, (struct event){.kind = EV_PASTE, .text = text, .n = 20});
+    stage_draw(&st);
+    assert_false(stage_has(&st, "d makes it a document"));
+    stage_event(&st, (struct event){.kind = EV_PASTE, .text = text, .n = sizeof text});
+    stage_draw(&st);
+    assert_true(stage_has(&st, "d makes it a document"));
+    stage_keys(&st, "Left d");
+    assert_int_equal(stage_effect(&st, FX_PASTE_DOC)->n, sizeof text);
+    stage_close(&st);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_actions__a_covered_talk_comes_back),
+        cmocka_unit_test(test_actions__a_folded_paste_says_what_it_can_be),
         cmocka_unit_test(test_actions__a_system_prompt_begins_the_session),
         cmocka_unit_test(test_actions__choices_that_help),
         cmocka_unit_test(test_actions__continue_is_the_same_message),

@@ -227,7 +227,7 @@ static int change_session(struct effects *fx, const struct effect *e, ox_err *er
         if (!rc) rc = store_chat_delete(fx->st, e->id, &n, err);
         if (!rc) fx->has_deleted = true;
         if (!rc) order_states(fx, "drop", was.uid);
-        if (!rc) effects_notice(fx, false, "deleted, %zu messages", n);
+        if (!rc) effects_notice(fx, false, "deleted, %zu message%s", n, n == 1 ? "" : "s");
         break;
     default: break;
     }

@@ -282,8 +282,8 @@ static int remove_one(store *st, states *cache, const struct store_chat *row, bo
     if (!rc && dry)
         return buf_printf(b, err, "\": %zu turn%s\n", row->n_turns, row->n_turns == 1 ? "" : "s");
     return rc ? rc
-              : buf_printf(b, err, "\": %zu messages, %s of states\n", n_messages,
-                           say_bytes(n, freed));
+              : buf_printf(b, err, "\": %zu message%s, %s of states\n", n_messages,
+                           n_messages == 1 ? "" : "s", say_bytes(n, freed));
 }
 
 static int remove_all(struct cli *c, store *st, states *cache, const struct listing *l,

@@ -78,7 +78,9 @@ static int edit_turn(struct update *u, size_t n) {
 static int show_doc(struct update *u, size_t n) {
     struct app_state *s = u->s;
     if (n == 0 || n > s->n_docs) {
-        state_notice(s, false, "there are %zu documents here", s->n_docs);
+        state_notice(s, false,
+                     s->n_docs == 1 ? "there is %zu document here" : "there are %zu documents here",
+                     s->n_docs);
         return 0;
     }
     s->docs.is_open = true;

@@ -193,7 +193,9 @@ int update_summarize(struct update *u, size_t n) {
     if (s->n_docs == 0)
         state_notice(s, false, "no document here; /file PATH adds one");
     else if (n > s->n_docs)
-        state_notice(s, false, "there are %zu documents here", s->n_docs);
+        state_notice(s, false,
+                     s->n_docs == 1 ? "there is %zu document here" : "there are %zu documents here",
+                     s->n_docs);
     else if (state_is_busy(s))
         state_notice(s, false, "Esc stops the answer first");
     else if (!s->is_loaded || s->doc[n - 1].d.n_tokens == 0)

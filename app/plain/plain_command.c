@@ -79,7 +79,9 @@ static int do_undo(struct plain *p, const char *arg, ox_err *err) {
     size_t n, turns = count_turns(&p->talk);
     int rc = command_count(arg, 1, &n, err);
     if (rc) return rc;
-    if (n > turns) return ox_err_set(err, OX_EUSAGE, "this session has %zu turns", turns);
+    if (n > turns)
+        return ox_err_set(err, OX_EUSAGE, "this session has %zu turn%s", turns,
+                          turns == 1 ? "" : "s");
     char price[SAY_PRICE_BYTES];
     int64_t question = chat_turn(&p->talk.chat, p->talk.chat.leaf, turns - n + 1);
     rc = go_before(p, question, err);
@@ -96,7 +98,9 @@ static int do_edit(struct plain *p, const char *arg, ox_err *err) {
     if (rc) return rc;
     int64_t id = chat_turn(&t->chat, t->chat.leaf, n);
     const struct chat_node *q = id ? chat_find(&t->chat, id) : NULL;
-    if (!q) return ox_err_set(err, OX_EUSAGE, "this session has %zu turns", turns);
+    if (!q)
+        return ox_err_set(err, OX_EUSAGE, "this session has %zu turn%s", turns,
+                          turns == 1 ? "" : "s");
     char *text = ox_strdup(q->text, "a question", err);
     char price[SAY_PRICE_BYTES];
     if (!text) return OX_ENOMEM;
@@ -155,7 +159,9 @@ static int do_doc(struct plain *p, const char *arg, ox_err *err) {
     int rc = command_count(arg, 1, &n, err);
     if (rc) return rc;
     if (n > p->talk.n_docs)
-        return ox_err_set(err, OX_EUSAGE, "there are %zu documents", p->talk.n_docs);
+        return ox_err_set(err, OX_EUSAGE,
+                          p->talk.n_docs == 1 ? "there is %zu document" : "there are %zu documents",
+                          p->talk.n_docs);
     const struct talk_doc *d = &p->talk.doc[n - 1];
     const char *s = buf_str(&d->text), *end = s + d->text.n;
     for (size_t i = 0; !rc && i < SHOWN_LINES && s < end; i++) {

@@ -14,7 +14,8 @@ static bool is_on_path(const struct app_state *s, int64_t id) {
 
 void view_tree(struct app_state *s, struct frame *f) {
     char what[64];
-    snprintf(what, sizeof what, "Tree | %zu messages, %zu branches", s->n_tree, s->n_branches);
+    snprintf(what, sizeof what, "Tree | %zu message%s, %zu branch%s", s->n_tree,
+             s->n_tree == 1 ? "" : "s", s->n_branches, s->n_branches == 1 ? "" : "es");
     view_head(s, f, what, "* on screen");
     struct rect r = s->pane.list;
     for (int i = 0; i < r.h && s->list_top + (size_t)i < s->n_tree; i++) {

@@ -120,7 +120,10 @@ int plain_summarize(struct plain *p, const char *arg, ox_err *err) {
     if (!rc) rc = talk_may_send(t, err); /* before its parts take minutes */
     if (rc) return rc;
     if (t->n_docs == 0) return ox_err_set(err, OX_EUSAGE, "no document here; /file PATH adds one");
-    if (n > t->n_docs) return ox_err_set(err, OX_EUSAGE, "there are %zu documents", t->n_docs);
+    if (n > t->n_docs)
+        return ox_err_set(err, OX_EUSAGE,
+                          t->n_docs == 1 ? "there is %zu document" : "there are %zu documents",
+                          t->n_docs);
     const struct ox_info *i = t->info;
     bool parts = summary_wants_parts(t->doc[n - 1].tok.n, i->max_tokens, summary_is_small(i));
     return parts ? summarize_parts(p, n, err) : summarize_whole(p, n, err);

@@ -47,7 +47,7 @@ printf '/compact\n/file log.txt\nlamps?\n/compact\nagain\n/summarize\n/summarize
 run "$fake" chat --plain -m sums <"$tmp/in"
 err_has "there is no answer yet" "/compact of nothing"; out_has "oxbow> We spoke of lamps." "/compact"
 err_has "goes on from this summary" "/compact"; out_has "oxbow> Said again." "after /compact"
-out_has "oxbow> All was quiet." "/summarize in one pass"; err_has "there are 1 documents" "/summarize of nothing"
+out_has "oxbow> All was quiet." "/summarize in one pass"; err_has "there is 1 document" "/summarize of nothing"
 run "$fake" show 1 --branch 1
 out_has "Our conversation so far, in short." "the branch of /compact"; out_has "log.txt" "has the documents"
 printf '/file long.txt\n/summarize\nagain\n' >"$tmp/in"

@@ -3,20 +3,8 @@
 # screen. Needs a mount of its own; without the right to one this is skipped (test_store_writes injects the
 # same errors at every single write).
 set -u
-if [ "${1-}" != inside ]; then
-    unshare -m true 2>/dev/null && exec unshare -m sh "$0" inside
-    unshare -rm true 2>/dev/null && exec unshare -rm sh "$0" inside
-    echo "SKIP no right to mount a file system of 16 MiB"
-    exit 0
-fi
-. "$OXBOW_TEST_DIR/term/tui.sh"
-disk=$DIR/disk
-mkdir "$disk"
-mount -t tmpfs -o size=16m tmpfs "$disk" 2>/dev/null || { echo "SKIP no right to mount a file system of 16 MiB"; exit 0; }
-trap 'tmux -L $SOCKET kill-server 2>/dev/null; sleep 0.2; umount -l "$disk"; rm -rf "$DIR" 2>/dev/null' EXIT
-mkdir "$disk/data" "$disk/state" "$disk/config" "$disk/cache"
-for d in data state config cache; do ln -s "$disk/$d" "$DIR/$d"; done
-export XDG_DATA_HOME="$DIR/data" XDG_CACHE_HOME="$DIR/cache" XDG_STATE_HOME="$DIR/state" XDG_CONFIG_HOME="$DIR/config"
+. "$OXBOW_TEST_DIR/term/disk.sh"
+own_disk 16m
 script 'answer the answer\nrule two => the second answer\nrule three => the third answer\n'
 reserve=$disk/data/oxbow/oxbow.reserve
 fill() { cat /dev/zero >"$disk/filler.$1" 2>/dev/null; }

@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 enum { SHOWN_ROWS = 30, ID_DIGITS = 4 };
@@ -52,8 +53,18 @@ static const char *state_word(states *s, const char *db_uid, const struct store_
     return saved.word;
 }
 
+/* Cells for a title behind `used` others: what is left of the terminal's row. */
+static size_t title_room(size_t used) {
+    enum { ELSEWHERE = 60, LEAST = 12 };
+    struct winsize w;
+    if (!isatty(STDOUT_FILENO) || ioctl(STDOUT_FILENO, TIOCGWINSZ, &w) || w.ws_col == 0)
+        return ELSEWHERE;
+    return w.ws_col > used + LEAST ? w.ws_col - used : LEAST;
+}
+
 static int add_row(struct buf *b, const struct store_chat *r, const char *state, int digits,
                    ox_err *err) {
+    size_t from = b->n;
     char n[SAY_BYTES];
     struct buf when = {0};
     int rc = stored_when(&when, r->updated_us, err);
@@ -61,7 +72,8 @@ static int add_row(struct buf *b, const struct store_chat *r, const char *state,
         rc = buf_printf(b, err, "%.*s  %-12s %3zu turn%s  %6s  %-6s  ", digits, r->uid,
                         buf_str(&when), r->n_turns, r->n_turns == 1 ? " " : "s",
                         say_short(n, r->n_tokens), state);
-    if (!rc) rc = text_brief(b, r->title, strlen(r->title), 60, err);
+    size_t room = rc ? 0 : title_room(text_cells(b->p + from, b->n - from));
+    if (!rc) rc = text_brief(b, r->title, strlen(r->title), room, err);
     buf_deinit(&when);
     return rc ? rc : buf_putc(b, '\n', err);
 }

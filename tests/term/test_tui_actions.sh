@@ -75,6 +75,11 @@ wait_for 'system prompt: Be brief.'
 keys C-d
 wait_for 'LEFT 0'
 
+# on a terminal a row of the list stays a row
+"$PROGRAM" rename 1 'A title that is longer than what a terminal of sixty columns has left for it' >/dev/null
+start 60 10 sessions
+wait_for 'LEFT 0'
+pane | grep -q 'A title th.*\.\.\.$' || fail 'a long title is cut at the edge'
 # what is read again is said; a long reading is asked for first. Another model reads everything.
 script 'answer fine %%seed.\n'
 printf 'prefill_us 400000\nanswer slowly.\n' > "$DIR/slow"

@@ -676,7 +676,6 @@ bool effects_idle(struct effects *fx) {
 
 void effects_close(struct effects *fx) {
     if (fx->w) worker_cancel(fx->w);
-    effects_news(fx);
     worker_stop(fx->w);
     if (fx->st && fx->s->chat_id && fx->is_locked) store_chat_unlock(fx->st, fx->s->chat_id);
     if (fx->has_deleted) store_scrub(fx->st, false, NULL); /* takes too long while it is shown */

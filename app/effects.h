@@ -128,6 +128,8 @@ bool effects_idle(struct effects *fx);    /* a slice of work; true: there is mor
 int effects_open_store(struct effects *fx,
                        ox_err *err); /* a database that fails is a notice, nothing is saved */
 int effects_start_engine(struct effects *fx, ox_err *err); /* loading goes on in its thread */
+/* An answer under way ends as after Esc, if it does in 3 s. Before the terminal is closed. */
+void effects_finish(struct effects *fx);
 void effects_close(struct effects *fx);
 
 /* ---- between the files ---- */

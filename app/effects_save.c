@@ -7,6 +7,7 @@
 #include "app/saved_turn.h"
 #include "app/store/cites.h"
 
+#include <poll.h>
 #include <string.h>
 
 enum { PART_TOKENS = 32, TITLE_CELLS = 60 };
@@ -184,6 +185,16 @@ int effects_answer_kept(struct effects *fx, ox_err *err) {
     if (state_is_busy(fx->s) || a->job || a->plan_job || a->asks || fx->summary)
         return ox_err_set(err, OX_EBUSY, "an answer is being written; Esc stops it first");
     return fx->unsaved.answer ? effects_save_again(fx, err) : 0;
+}
+
+void effects_finish(struct effects *fx) {
+    static const double patience_s = 3;
+    double until = effects_clock() + patience_s;
+    if (fx->w && state_is_busy(fx->s)) effects_stop(fx);
+    while (fx->w && state_is_busy(fx->s) && effects_clock() < until) {
+        poll(&(struct pollfd){.fd = worker_fd(fx->w), .events = POLLIN}, 1, 50);
+        effects_news(fx);
+    }
 }
 
 double effects_tend_at(const struct effects *fx) {

@@ -208,8 +208,8 @@ static void bring_history(struct loop *l) {
     ox_free(lines.v);
 }
 
-/* What the command line asked for. A session that is not found is an error before the screen is
- * taken. */
+/* What the command line asked for. A session that is not found is an error on the screen, which is
+ * a new session's then. */
 static void show_first(struct loop *l) {
     const struct loop_opts *o = l->opts;
     int64_t chat = 0, leaf = 0;
@@ -369,6 +369,7 @@ int loop_run(const struct loop_opts *opts, int *signo, ox_err *err) {
     int rc = start(l, err);
     while (!rc && !l->s.quits)
         turn(l, &keys_since);
+    effects_finish(&l->fx);
     l->typed_at = l->typed_at > 0 ? 1 : 0; /* long ago: due */
     save_draft(l);
     ox_err unsaved = {0};

@@ -50,4 +50,17 @@ keys C-d
 wait_for 'LEFT 0'
 cat "$DIR"/data/oxbow/oxbow.db* > "$DIR/bytes"
 [ "$(grep -c xylophone "$DIR/bytes")" = 0 ] || fail 'a deleted word is in the database'
+
+# what came of an answer is kept when the program is left or told to leave, as after Esc
+script 'token_us 40000\nanswer one two three four five six seven eight nine ten eleven twelve thirteen\n'
+for how in C-d TERM; do
+    start 90 24 -m "$DIR/script"
+    wait_for 'scripted'
+    type_ "leave by $how"; keys Enter
+    wait_for 'five'
+    case $how in TERM) kill -TERM "$(program_pid)" ;; *) keys $how ;; esac
+    wait_for 'LEFT'
+    $FAKE show 1 > "$DIR/shown"
+    grep -q 'four five' "$DIR/shown" && grep -q stopped "$DIR/shown" || fail "$how: $(cat "$DIR/shown")"
+done
 echo ok

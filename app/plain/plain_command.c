@@ -119,12 +119,12 @@ static int do_regen(struct plain *p, const char *arg, ox_err *err) {
     const struct chat_node *leaf = t->chat.leaf ? chat_find(&t->chat, t->chat.leaf) : NULL;
     if (!leaf || leaf->role != OX_ROLE_ASSISTANT)
         return ox_err_set(err, OX_EUSAGE, "there is no answer yet");
-    int64_t seed = p->conf->seed, old = t->chat.leaf;
+    int64_t seed = p->conf->seed, old = t->chat.leaf, question = leaf->parent;
     int rc = *arg ? conf_set(p->conf, "seed", arg, "/regen", err) : 0;
     if (rc) return rc;
-    t->chat.leaf = leaf->parent;
+    t->chat.leaf = question;
     rc = plain_ask(p, NULL, 0, err);
-    if (rc == OX_EFIT || rc == OX_ECANCELLED) t->chat.leaf = old; /* it was refused */
+    if (rc && t->chat.leaf == question) t->chat.leaf = old; /* it was not begun */
     p->conf->seed = seed;
     return rc;
 }

@@ -109,6 +109,8 @@ err_has "in use by another oxbow (process $pid on $(uname -n))" "-c of a held se
 echo "and now" >"$tmp/in"; run "$fake" chat --plain -c -m script <"$tmp/in"
 is_rc 6 "a question to a held session"; err_has "fix:   go on in a copy: oxbow fork " "a question to a held session"
 echo /undo >"$tmp/in"; run "$fake" chat --plain -c -m script <"$tmp/in"
+printf '/regen\n/regen\n' >"$tmp/in"; run "$fake" chat --plain -c -m script <"$tmp/in"
+err_has "in use by another oxbow" "/regen of a held session"; err_lacks "there is no answer yet" "what was refused leaves all as it was"
 printf '/continue\n/compact\n/fork\nand now\n' >"$tmp/in"; run "$fake" chat --plain -c -m script <"$tmp/in"
 is_rc 0 "/fork of a held session"; out_has "You said: and now" "/fork of a held session"
 run "$fake" show 2; out_has "who holds this" "the held session"; grep -q "and now" "$tmp/out" && fail "a held session was written to"

@@ -297,21 +297,25 @@ void effects_document(struct effects *fx, struct ingest *in) {
     ingest_deinit(in);
 }
 
-static bool take_stop(const struct effects *fx) {
+static size_t take_stops(const struct effects *fx) {
     char bytes[64];
-    return read(fx->stop_fd, bytes, sizeof bytes) > 0;
+    ssize_t n;
+    size_t all = 0;
+    while ((n = read(fx->stop_fd, bytes, sizeof bytes)) > 0)
+        all += (size_t)n;
+    return all;
 }
 
 /* A converter may take minutes, a pipe for ever; no key is read meanwhile. */
 static int add_file(struct effects *fx, const char *path, ox_err *err) {
     struct ingest in = {0};
     const struct ingest_opts opts = {.stop_fd = fx->stop_fd};
-    take_stop(fx);
+    take_stops(fx);
     term_interrupts(fx->term, true);
     int rc = kept_or_file(fx->st, path, &opts, &in, err);
     term_interrupts(fx->term, false);
-    fx->was_stopped = take_stop(fx);
-    bool was_late = fx->was_stopped && rc != OX_ECANCELLED;
+    fx->n_stops = take_stops(fx);
+    bool was_late = fx->n_stops && rc != OX_ECANCELLED;
     if (!rc) rc = take_document(fx, &in, err);
     ingest_deinit(&in);
     struct event ev = {.kind = EV_KEY, .key = KEY_CTRL | 'c'};

@@ -109,7 +109,7 @@ struct effects {
     const char *model_before; /* while another one is loaded; borrowed */
     bool is_changing;
     int stop_fd;         /* readable after SIGINT; ends the reading of a file */
-    bool was_stopped;    /* that SIGINT still waits among the signals, and means no more */
+    size_t n_stops;      /* such that still wait among the signals, and mean no more */
     struct ox_key vocab; /* of the ids in use */
     ox_err load_err;     /* code 0: loading, or loaded */
 };

@@ -121,8 +121,8 @@ static void read_signals(struct loop *l) {
         else if (signo == SIGTSTP) {
             struct event ev = {.kind = EV_KEY, .key = KEY_CTRL | 'z'};
             effects_event(&l->fx, &ev);
-        } else if (signo == SIGINT && l->fx.was_stopped) {
-            l->fx.was_stopped = false;
+        } else if (signo == SIGINT && l->fx.n_stops > 0) {
+            l->fx.n_stops--;
         } else if (signo == SIGTERM || signo == SIGHUP || signo == SIGINT) {
             l->signo = signo;
             l->s.quits = true;

@@ -41,7 +41,7 @@ wait_for 'stopped while reading silent'
 keys C-u
 type_ "/file $DIR/silent"; keys Enter
 sleep 0.3
-type_ 'typed meanwhile'; keys C-c
+type_ 'typed meanwhile'; keys C-c C-c C-c
 wait_for '> typed meanwhile'
 kill $silent
 keys C-u

@@ -11,9 +11,10 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { MAX_JOBS = 64, MAX_NEWS = 256 };
+enum { MAX_JOBS = 64, MAX_NEWS = 256, IDLE_MS = 20 };
 
 struct waiting {
     struct work job;
@@ -84,10 +85,30 @@ static void post_news(void *user, struct news *n) {
     *n = (struct news){0};
 }
 
+/* Waits under the lock for a job or the end; saved states are seen to meanwhile. */
+static void wait_for_job(struct worker *w) {
+    bool has_more = true;
+    while (!w->n_jobs && !w->stopping) {
+        pthread_mutex_unlock(&w->lock);
+        has_more = has_more && local_idle(w->local);
+        pthread_mutex_lock(&w->lock);
+        if (w->n_jobs || w->stopping) break;
+        if (!has_more) {
+            pthread_cond_wait(&w->changed, &w->lock);
+            continue;
+        }
+        struct timespec until; /* by the clock of a condition that was not told another one */
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_nsec += IDLE_MS * 1000000L;
+        until.tv_sec += until.tv_nsec / 1000000000L;
+        until.tv_nsec %= 1000000000L;
+        pthread_cond_timedwait(&w->changed, &w->lock, &until);
+    }
+}
+
 static bool take_job(struct worker *w, struct work *out) {
     pthread_mutex_lock(&w->lock);
-    while (!w->n_jobs && !w->stopping)
-        pthread_cond_wait(&w->changed, &w->lock);
+    wait_for_job(w);
     bool got = !w->stopping;
     if (got) {
         *out = w->jobs[w->first_job].job;

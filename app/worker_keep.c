@@ -110,6 +110,10 @@ void keep_speed(struct keep *k, const struct chat_ledger *l, double deepening) {
                      (l->prefill_s - l->load_s) * 1e6 / ((double)n * (1 + deepening * depth)));
 }
 
+bool keep_settle(struct keep *k) {
+    return k->cache && states_settle(k->cache) > 0;
+}
+
 /* Tokens of the prompt, and of them those of the answer that goes on. */
 struct turn_place {
     size_t n_prompt, n_before;

@@ -19,6 +19,9 @@ double keep_known_speed(const struct keep *k);
 const struct ox_state_io *keep_io(struct keep *k, const struct work *job);
 /* Prefill as measured, for what a record is worth and for the estimates of the next process. */
 void keep_speed(struct keep *k, const struct chat_ledger *l, double deepening);
+/* After each chunk and each token, and while idle as long as it says true: what was saved since can
+ * be found, also after a kill. */
+bool keep_settle(struct keep *k);
 /* Saves the end of a turn: closed as the template wants it, or where it was stopped. */
 void keep_turn(struct keep *k, const ox_engine *e, ox_session *s, const struct work *job,
                enum chat_end end, size_t n_prompt);

@@ -74,6 +74,10 @@ void local_close(struct local *l) {
     ox_free(l);
 }
 
+bool local_idle(struct local *l) {
+    return keep_settle(l->keep);
+}
+
 const struct ox_info *local_info(const struct local *l) {
     return l->engine ? ox_engine_info(l->engine) : NULL;
 }
@@ -147,6 +151,7 @@ static void report(void *user, const struct ox_plan *plan, size_t n_done) {
                      .n_done = n_done,
                      .n_prompt = p->n_prompt};
     p->post->send(p->post->user, &n);
+    keep_settle(p->local->keep);
     /* A cancel that struck just before sync began is forgotten by the engine, not by us. */
     if (p->post->stopped(p->post->user)) ox_session_cancel(p->local->session);
 }
@@ -239,6 +244,7 @@ static int draw(struct local *l, const struct work *job, const struct ox_samplin
         }
         done->ledger.n_out++;
         rc = post_token(l, job, &d, tok, post, err);
+        keep_settle(l->keep);
     }
     int flushed = post_token(l, job, &d, -1, post, rc ? NULL : err);
     return rc ? rc : flushed;

@@ -203,6 +203,14 @@ int states_flush(states *s, ox_err *err) {
     return rows_settle(s, err);
 }
 
+size_t states_settle(states *s) {
+    if (!s->db || s->db->read_only || !s->pending) return 0;
+    if (db_now_us() < s->retry_us) return s->n_pending;
+    /* Each attempt may wait STATES_WAIT_MS: not with every token of an answer. */
+    if (rows_settle(s, NULL) == OX_EBUSY) s->retry_us = db_now_us() + 1000000;
+    return s->n_pending;
+}
+
 int states_renew(states *s, int rc) {
     ox_err why = {0};
     if (rc != OX_EDB) return rc;

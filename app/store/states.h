@@ -61,6 +61,11 @@ double states_known_speed(const states *s);
 const struct ox_state_io *states_io(states *s);
 /* Waits until everything put so far is on its way to be found (or was skipped). */
 int states_flush(states *s, ox_err *err);
+/* Writes the rows of records whose files are there by now; until then a killed process loses them.
+ * Costs nothing when there is nothing to do and never waits for the disk: to be called after each
+ * piece of work, and while idle as long as the result, the number of records that still wait, is
+ * not 0. After another process had the index it is left alone for a second. */
+size_t states_settle(states *s);
 
 /* ---- people's side ------------------------------------------------------ */
 

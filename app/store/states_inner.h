@@ -137,7 +137,8 @@ struct states {
     size_t tail_at;
     struct pending *pending, **pending_end;
     size_t n_pending;
-    int64_t newest; /* record made last: never evicted by this process */
+    int64_t retry_us; /* states_settle: not before this time */
+    int64_t newest;   /* record made last: never evicted by this process */
     struct load load;
     double us_per_token;
     bool full_by_pins;

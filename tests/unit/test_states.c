@@ -3,6 +3,8 @@
  * say so. */
 #include "states_fixture.h"
 
+#include "app/store/db.h"
+
 #include <fcntl.h>
 #include <sqlite3.h>
 #include <sys/mman.h>
@@ -145,6 +147,41 @@ static void test_states__what_a_resume_costs(void **state) {
     assert_string_equal(got.word, "none");
     OK(states_saved(NULL, &want, &got, err));
     assert_string_equal(got.word, "none");
+}
+
+/* A reader that is killed keeps what was written: the rows do not wait for the next record. */
+static void test_states__rows_follow_their_files(void **state) {
+    struct cache later = {0};
+    assert_int_equal(states_settle(C.s), 0);
+    assert_int_equal(save_from(&C, tok, 0, 4096, OX_WHY_GRID, 0), 0);
+    for (int i = 0; states_settle(C.s) && i < 10000; i++)
+        usleep(1000);
+    cache_open(&later, P.dir, 1 << 30); /* the first neither put more nor was closed */
+    cache_use(&later, 1);
+    assert_int_equal(find(&later, tok, 6144).n, 4096);
+    assert_int_equal(load(&later, tok, find(&later, tok, 6144), 0), 0);
+    cache_close(&later);
+}
+
+/* Another process writes to the index: nothing is lost, and not every token waits for it. */
+static void test_states__rows_wait_for_another_writer(void **state) {
+    sqlite3 *sq = NULL;
+    char path[200];
+    snprintf(path, sizeof path, "%s/states.db", P.dir);
+    assert_int_equal(sqlite3_open(path, &sq), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(sq, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+    assert_int_equal(save_from(&C, tok, 0, 300, OX_WHY_TURN, 0), 0);
+    usleep(50000); /* the files are there */
+    assert_int_equal(states_settle(C.s), 1);
+    int64_t start = db_now_us();
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(states_settle(C.s), 1);
+    assert_true(db_now_us() - start < 500000); /* 100 attempts would be 20 s */
+    assert_int_equal(sqlite3_exec(sq, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(sq);
+    for (int i = 0; states_settle(C.s) && i < 10000; i++)
+        usleep(1000);
+    assert_int_equal(find(&C, tok, 300).n, 300);
 }
 
 /* section 11: the same bytes are never written again. */
@@ -791,6 +828,8 @@ int main(void) {
         CASE(test_states__other_space_is_a_miss),
         CASE(test_states__own_state_comes_first),
         CASE(test_states__what_a_resume_costs),
+        CASE(test_states__rows_follow_their_files),
+        CASE(test_states__rows_wait_for_another_writer),
         CASE(test_states__second_run_writes_nothing),
         CASE(test_states__forks_share_pages),
         CASE(test_states__runs_do_not_mix),

@@ -182,10 +182,11 @@ int effects_changed(struct effects *fx, int64_t chat, ox_err *err) {
 
 /* The saved states of a session follow it: "drop", "pin", "unpin". Nobody waits for the job (id 0),
  * and without a cache there is nothing to do. */
-static void order_states(struct effects *fx, const char *what, const char *uid) {
-    struct work job = {.kind = WORK_STATES};
+static void order_states(struct effects *fx, const char *what, const struct store_chat *chat) {
+    struct work job = {.kind = WORK_STATES, .leaf = chat->leaf, .n_path = chat->n_tokens};
     struct buf order = {0};
-    if (!fx->w || !fx->conf->save || buf_printf(&order, NULL, "%s %s", what, uid)) return;
+    if (!fx->w || !fx->conf->save || buf_printf(&order, NULL, "%s %s", what, chat->uid)) return;
+    snprintf(job.chat_uid, sizeof job.chat_uid, "%s", chat->uid);
     job.text = buf_take(&order, NULL);
     worker_send(fx->w, &job, NULL);
 }
@@ -207,7 +208,7 @@ static int change_session(struct effects *fx, const struct effect *e, ox_err *er
     case FX_RENAME: rc = store_chat_title(fx->st, e->id, e->text, STORE_TITLE_USER, err); break;
     case FX_PIN:
         rc = store_chat_pin(fx->st, e->id, e->id2 != 0, err);
-        if (!rc) order_states(fx, e->id2 ? "pin" : "unpin", was.uid);
+        if (!rc) order_states(fx, e->id2 ? "pin" : "unpin", &was);
         break;
     case FX_BRANCH: return store_branch_show(fx->st, e->id, e->id2, err);
     case FX_FORK: {
@@ -226,7 +227,7 @@ static int change_session(struct effects *fx, const struct effect *e, ox_err *er
         if (e->id == fx->s->chat_id) rc = new_session(fx, true, false, err);
         if (!rc) rc = store_chat_delete(fx->st, e->id, &n, err);
         if (!rc) fx->has_deleted = true;
-        if (!rc) order_states(fx, "drop", was.uid);
+        if (!rc) order_states(fx, "drop", &was);
         if (!rc) effects_notice(fx, false, "deleted, %zu message%s", n, n == 1 ? "" : "s");
         break;
     default: break;

@@ -46,7 +46,7 @@ struct work {
     char chat_uid[17];    /* tips, STORE.md section 2; "" without a store */
     int64_t leaf, answer; /* message whose state is wanted, message that is made; 0: none */
     int leaf_moment;      /* 1: the state after `leaf`, 0: before it (core/tip.h) */
-    size_t n_path;        /* AHEAD: tokens of the path to `leaf` */
+    size_t n_path;        /* AHEAD, STATES: tokens of the path to `leaf` */
 };
 
 enum news_kind {

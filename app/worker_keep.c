@@ -169,7 +169,14 @@ void keep_ahead(struct keep *k, const struct work *job) {
     states_ahead(k->cache, job->chat_uid[0] ? &want : NULL, NULL);
 }
 
-int keep_order(struct keep *k, const char *order, ox_err *err) {
+static int pin(struct keep *k, const struct work *job, const char *what, bool pinned, ox_err *err) {
+    const struct states_want want = {k->db_uid, job->chat_uid, job->leaf, job->n_path};
+    int rc = job->chat_uid[0] ? states_join(k->cache, &want, err) : 0;
+    return rc ? rc : states_pin(k->cache, what, pinned, err);
+}
+
+int keep_order(struct keep *k, const struct work *job, ox_err *err) {
+    const char *order = job->text;
     const char *what = order ? strchr(order, ' ') : NULL;
     uint64_t freed;
     open_cache(k, NULL); /* the model may be on a server: states of others are there all the same */
@@ -177,8 +184,8 @@ int keep_order(struct keep *k, const char *order, ox_err *err) {
     if (!what) return ox_err_set(err, OX_EUSAGE, "unknown order to the state cache");
     size_t n = (size_t)(what - order);
     what++;
-    if (n == 3 && strncmp(order, "pin", n) == 0) return states_pin(k->cache, what, true, err);
-    if (n == 5 && strncmp(order, "unpin", n) == 0) return states_pin(k->cache, what, false, err);
+    if (n == 3 && strncmp(order, "pin", n) == 0) return pin(k, job, what, true, err);
+    if (n == 5 && strncmp(order, "unpin", n) == 0) return pin(k, job, what, false, err);
     if (n == 4 && strncmp(order, "drop", n) == 0)
         return states_drop_chat(k->cache, what, &freed, err);
     if (n == 4 && strncmp(order, "thin", n) == 0) return states_thin(k->cache, what, err);

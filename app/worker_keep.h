@@ -27,7 +27,7 @@ void keep_turn(struct keep *k, const ox_engine *e, ox_session *s, const struct w
                enum chat_end end, size_t n_prompt);
 /* WORK_AHEAD. Nothing is read before the model is loaded, nothing is told if it fails. */
 void keep_ahead(struct keep *k, const struct work *job);
-/* WORK_STATES: "pin UID", "unpin UID", "drop UID", "thin UID". */
-int keep_order(struct keep *k, const char *order, ox_err *err);
+/* WORK_STATES: "pin UID", "unpin UID" (with chat_uid and its path), "drop UID", "thin UID". */
+int keep_order(struct keep *k, const struct work *job, ox_err *err);
 
 #endif

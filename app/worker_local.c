@@ -340,7 +340,7 @@ static int run_loaded(struct local *l, struct work *job, const struct worker_pos
         return ox_encode(l->engine, job->text ? job->text : "", job->n_bytes, &done->tok, err);
     case WORK_PLAN: return make_plan(l, job, done, err);
     case WORK_ANSWER: return answer(l, job, post, done, err);
-    case WORK_STATES: return keep_order(l->keep, job->text, err);
+    case WORK_STATES: return keep_order(l->keep, job, err);
     case WORK_AHEAD: keep_ahead(l->keep, job); return 0;
     case WORK_NONE:
     case WORK_LOAD: break;

@@ -104,15 +104,16 @@ static int pin(struct cli *c, states *s, bool pinned, struct buf *b, ox_err *err
     if (!rc) rc = stored_find(c, st, 1, &chat, err);
     if (!rc) rc = store_chat_get(st, chat, &row, err);
     if (!rc) rc = store_chat_pin(st, chat, pinned, err);
-    store_close(st);
-    if (rc) return rc;
+    const struct states_want want = {st ? store_uid(st) : "", row.uid, row.leaf, row.n_tokens};
     ox_err why = {0};
-    rc = states_pin(s, row.uid, pinned, &why);
-    if (rc && rc != OX_ENOTFOUND) {
-        if (err) *err = why;
+    if (!rc) rc = states_join(s, &want, err);
+    if (!rc) rc = states_pin(s, row.uid, pinned, &why);
+    store_close(st);
+    if (rc && !(rc == OX_ENOTFOUND && why.code)) {
+        if (err && why.code) *err = why;
         return rc;
     }
-    return buf_printf(b, err, "%s %s%s\n", pinned ? "pinned" : "unpinned", row.uid,
+    return buf_printf(b, err, "%s %.4s%s\n", pinned ? "pinned" : "unpinned", row.uid,
                       rc ? ", which has no saved state" : "");
 }
 

@@ -106,6 +106,9 @@ int states_saved(states *s, const struct states_want *want, struct states_saved 
  * own; takes the place of what was wanted before, of which no more is read. NULL: nothing is
  * wanted. Returns at once; s NULL is fine. */
 int states_ahead(states *s, const struct states_want *want, ox_err *err);
+/* The record that states_saved finds is this conversation's too from now on: a fork that never
+ * answered goes on from one of the original, and pins and keeps it as its own. None: nothing. */
+int states_join(states *s, const struct states_want *want, ox_err *err);
 /* A conversation's records, or one record by its number (text "#12"). OX_ENOTFOUND. */
 int states_pin(states *s, const char *what, bool pinned, ox_err *err);
 /* Evicts down to `bytes`; *freed in bytes. */

@@ -246,6 +246,19 @@ int states_thin(states *s, const char *chat_uid, ox_err *err) {
 
 /* ---- pins --------------------------------------------------------------- */
 
+int states_join(states *s, const struct states_want *want, ox_err *err) {
+    struct states_saved saved;
+    int rc = states_saved(s, want, &saved, err);
+    if (rc || !saved.id) return rc;
+    rc = db_begin(s->db, false, err);
+    if (rc) return rc;
+    struct query q = db_query(s->db, "INSERT INTO member (snapshot_id, session_uid) SELECT id, "
+                                     ":uid FROM snapshot WHERE id = :id ON CONFLICT DO NOTHING");
+    query_str(&q, ":uid", want->chat_uid);
+    query_i64(&q, ":id", saved.id);
+    return db_end(s->db, query_run(&q, err), err);
+}
+
 int states_pin(states *s, const char *what, bool pinned, ox_err *err) {
     int changed = 0;
     bool is_record = *what == '#';

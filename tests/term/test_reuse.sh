@@ -28,6 +28,10 @@ run "$real" fork 1 </dev/null
 is_rc 0 "fork"
 back=$(sed -n 's/.*restart \([0-9,]*\) tokens\{0,1\} back, about .*/\1/p' "$tmp/out" | tr -d ,)
 [ "${back:-0}" -lt 100 ] || fail "fork: $back tokens back, although the document is saved"
+run "$real" states pin 1 </dev/null
+is_rc 0 "states pin of a fork"
+grep -qx 'pinned [0-9a-f]\{4\}' "$tmp/out" || fail "a fork that is listed as saved can be pinned, by a short id"
+run "$real" states unpin 1 </dev/null
 run env XDG_CACHE_HOME="$tmp/none" "$real" fork 1 </dev/null
 back=$(sed -n 's/.*restart \([0-9,]*\) tokens back$/\1/p' "$tmp/out" | tr -d ,)
 [ "${back:-0}" -gt 300 ] || fail "fork without saved states: $(cat "$tmp/out")"

@@ -482,6 +482,29 @@ static void test_states__pinned_stays_and_says_so(void **state) {
     assert_int_equal(find(&C, other, 900).n, 500);
 }
 
+/* A fork that never answered: the list says "saved" by the original's record, so that is what is
+ * pinned, and what stays when the original is deleted. */
+static void test_states__a_fork_pins_what_it_shares(void **state) {
+    const struct states_want fork = {"00000000000000db", "00000000000000bb", 41, 300};
+    struct states_saved got;
+    uint64_t freed = 0;
+    OK(states_join(C.s, &fork, err)); /* nothing is saved yet */
+    assert_int_equal(states_pin(C.s, fork.chat_uid, true, NULL), OX_ENOTFOUND);
+    cache_tip(&C, "00000000000000aa", 0, 0, 41);
+    save(&C, tok, 300, OX_WHY_TURN);
+    OK(states_join(C.s, &fork, err));
+    OK(states_join(C.s, &fork, err)); /* once is enough, twice is the same */
+    OK(states_pin(C.s, fork.chat_uid, true, err));
+    OK(states_drop_chat(C.s, "00000000000000aa", &freed, err));
+    assert_int_equal(freed, 0);
+    OK(states_saved(C.s, &fork, &got, err));
+    assert_int_equal(got.n_tokens, 300);
+    assert_true(got.pinned);
+    OK(states_pin(C.s, fork.chat_uid, false, err));
+    OK(states_drop_chat(C.s, fork.chat_uid, &freed, err));
+    assert_true(freed > 0);
+}
+
 static void test_states__eviction_hands_cost_up(void **state) {
     uint64_t freed = 0;
     states_speed(C.s, 1000);
@@ -843,6 +866,7 @@ int main(void) {
         CASE(test_states__quota_is_kept),
         CASE(test_states__cheap_records_go_first),
         CASE(test_states__pinned_stays_and_says_so),
+        CASE(test_states__a_fork_pins_what_it_shares),
         CASE(test_states__eviction_hands_cost_up),
         CASE(test_states__speed_is_remembered),
         CASE(test_states__eviction_during_a_load_is_a_miss),

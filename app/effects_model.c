@@ -9,7 +9,13 @@ int effects_model(struct effects *fx, const struct effect *e, ox_err *err) {
         effects_notice(fx, false, "%s on %s", fx->s->model.name, fx->s->model.backend);
         return 0;
     }
-    int rc = effects_answer_kept(fx, err); /* its ledger names the model that wrote it */
+    int rc = open_look(fx->conf, e->text, err);
+    if (!rc && e->id) { /* what it costs, which is asked for only if there is something to load */
+        struct event ev = {.kind = EV_ASK, .text = e->text, .id = FX_MODEL};
+        effects_event(fx, &ev);
+        return 0;
+    }
+    if (!rc) rc = effects_answer_kept(fx, err); /* its ledger names the model that wrote it */
     if (rc) return rc;
     fx->model_before = fx->conf->model;
     rc = conf_set(fx->conf, "model", e->text, "/model", err);

@@ -5,8 +5,10 @@
 #include "app/signals.h"
 #include "app/turn.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static void interrupt(void *user) {
     worker_cancel(user);
@@ -36,6 +38,21 @@ int open_load(const struct config *conf, const char *model, struct work *job, ox
     if (server) return remote_conf(conf, server, &job->server, err);
     if (model) job->text = ox_strdup(model, "model", err);
     return model && !job->text ? OX_ENOMEM : 0;
+}
+
+int open_look(struct config *conf, const char *name, ox_err *err) {
+    const char *before = conf->model;
+    struct work job = {0};
+    struct stat st;
+    int rc = conf_set(conf, "model", name, "/model", err);
+    const char *model = conf->model;
+    conf->model = before;
+    if (!rc) rc = open_load(conf, model, &job, err);
+    work_deinit(&job);
+    if (rc || !model || remote_conf_name(model) || stat(model, &st) == 0) return rc;
+    ox_err_set(err, OX_EMODEL, "%s: %s", model,
+               errno == ENOENT ? "no such folder" : strerror(errno));
+    return ox_err_fix(err, "/model takes the folder of a model, or remote:NAME");
 }
 
 int open_worker(const struct config *conf, const char *db_uid, worker **out, ox_err *err) {

@@ -10,6 +10,9 @@ enum { OPEN_PATH_BYTES = 512 };
 /* The LOAD of a model: a folder's name, NULL for the built-in one, "remote:NAME" for a server of
  * the configuration. Errors: those of remote_conf. work_deinit in every case. */
 int open_load(const struct config *conf, const char *model, struct work *job, ox_err *err);
+/* Whether /model could load this at all, found out without loading: a folder that is there, a
+ * server of the configuration. OX_EMODEL; the words of conf_set and open_load. */
+int open_look(struct config *conf, const char *name, ox_err *err);
 /* Starts the engine thread and has it load the model of the configuration. db_uid names the
  * database in saved states; NULL: nothing is kept. Ctrl-C reaches the worker from now on; a second
  * one ends the program. Close with open_close. */

@@ -44,7 +44,8 @@ enum event_kind {
     EV_DONE,     /* end, ledger: the answer is complete */
     EV_FAILED,   /* err: the answer failed, or (flag) an effect. number2: nothing was begun;
                     number: tokens that are too many */
-    EV_ASK,      /* text: what an answer costs; y is effect id, any other key FX_STOP */
+    EV_ASK,      /* text: what an answer costs; y is effect id, any other key FX_STOP. id FX_MODEL:
+                  * text names a model that is there */
     EV_NOTICE,   /* text: for the status line; flag: stays */
     EV_USAGE     /* number: memory of the program, number2/number3: bytes of states, quota */
 };
@@ -149,7 +150,7 @@ enum effect_kind {
     FX_THINK,     /* id: 1 on, 0 off */
     FX_COUNT,     /* text: its tokens are told */
     FX_STATES,    /* says what is kept */
-    FX_MODEL,     /* text */
+    FX_MODEL,     /* text; id 1: only looked for, wants EV_ASK with its name */
     FX_PROMPT     /* text: name; wants EV_EDITED */
 };
 

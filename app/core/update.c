@@ -204,24 +204,33 @@ static size_t reading_again(const struct app_state *s, double *seconds) {
     return used;
 }
 
-/* Another model reads everything again: the price comes first. */
+/* Another model reads everything again: the price comes first, and before it whether there is such
+ * a model (EV_ASK then). */
 static int change_model(struct update *u, const char *name) {
     struct app_state *s = u->s;
-    char price[SAY_PRICE_BYTES];
     double seconds;
-    size_t used = reading_again(s, &seconds);
     if (name && state_is_busy(s)) { /* what is under way goes on with what is loaded */
         state_notice(s, false, "Esc stops the answer first");
         return 0;
     }
-    if (!name || used == 0) return update_fx(u, FX_MODEL, 0, 0, name);
+    return update_fx(u, FX_MODEL, name && reading_again(s, &seconds) > 0, 0, name);
+}
+
+/* EV_ASK: a price; for a model that was found its name, and the price is that of this branch. */
+static void ask_price(struct app_state *s, const struct event *ev) {
+    char price[SAY_PRICE_BYTES];
+    const char *words = ev->text;
+    double seconds;
     s->overlay = OVERLAY_ASK;
-    s->ask.then = FX_MODEL;
+    s->ask.then = (enum effect_kind)ev->id;
     s->ask.id = 0;
-    snprintf(s->ask.text, sizeof s->ask.text, "%s", name);
-    say_price(price, used, seconds);
-    snprintf(s->ask.words, sizeof s->ask.words, "%s.  y yes   any other key no", price);
-    return 0;
+    s->ask.stops = s->ask.then != FX_MODEL;
+    if (s->ask.then == FX_MODEL) {
+        size_t used = reading_again(s, &seconds);
+        snprintf(s->ask.text, sizeof s->ask.text, "%s", ev->text);
+        words = say_price(price, used, seconds);
+    }
+    snprintf(s->ask.words, sizeof s->ask.words, "%s.  y yes   any other key no", words);
 }
 
 /* It stands before the first question and belongs to the session; plain lines refuse it behind that
@@ -550,13 +559,7 @@ int update(struct app_state *s, struct event *ev, struct effect_list *fx, ox_err
         s->is_loaded = true;
         if (ev->flag) forget_ids(s);
         break;
-    case EV_ASK:
-        s->overlay = OVERLAY_ASK;
-        s->ask.then = (enum effect_kind)ev->id;
-        s->ask.id = 0;
-        s->ask.stops = true;
-        snprintf(s->ask.words, sizeof s->ask.words, "%s.  y yes   any other key no", ev->text);
-        break;
+    case EV_ASK: ask_price(s, ev); break;
     case EV_NOTICE: state_notice(s, ev->flag, "%s", ev->text); break;
     case EV_USAGE:
         s->memory_bytes = ev->number;

@@ -7,6 +7,7 @@
 #include "app/core/text.h"
 #include "app/kept.h"
 #include "app/named_prompt.h"
+#include "app/open.h"
 #include "app/signals.h"
 #include "app/states_words.h"
 
@@ -324,12 +325,14 @@ static int do_model(struct plain *p, const char *arg, ox_err *err) {
     char a[SAY_BYTES], b[SAY_BYTES], price[SAY_PRICE_BYTES];
     size_t used = talk_used(&p->talk), n = l->n_in > l->n_reused ? l->n_in - l->n_reused : 0;
     bool known = n >= 16 && l->prefill_s > l->load_s;
+    int rc = *arg ? open_look(p->conf, arg, err) : 0;
+    if (rc) return rc;
     if (*arg && used) {
         double each = known ? (l->prefill_s - l->load_s) / (double)n : 0;
         plain_note(p, "%s", say_price(price, used, (double)used * each));
         if (!plain_agrees(p)) return 0;
     }
-    int rc = *arg ? talk_model(&p->talk, arg, err) : talk_ready(&p->talk, err);
+    rc = *arg ? talk_model(&p->talk, arg, err) : talk_ready(&p->talk, err);
     if (rc) return rc;
     const struct ox_info *i = p->talk.info;
     if (i->is_remote) {

@@ -61,7 +61,7 @@ err_has "temperature is 0.7" "/set"; err_has '"hot" is not a number' "/set wrong
 err_has "not on or off" "/think maybe"; err_has "4 tokens" "/tokens"; err_has "scripted on cpu-fake" "/model"
 err_has "plain lines have no theme" "/theme"
 chat '/states\nhello\n/model nowhere\n/model script\nagain\n/model\n/prompt translate\n/prompt translate Guten Tag\n/prompt nothing\n/promt x\n'
-err_has "GiB quota" "/states"; err_has " tokens must be read again" "/model says the price"; err_has "not a model folder" "/model that is not there"
+err_has "GiB quota" "/states"; err_has " tokens must be read again" "/model says the price"; err_has "nowhere: no such folder" "/model that is not there"; [ "$(grep -c 'must be read again' "$tmp/err")" = 1 ] || fail "the price of a model that is not there"
 out_has "You said: again" "/model"; out_has "Guten Tag" "/prompt"; err_has "nothing" "/prompt of no name"; err_has "did you mean /prompt?" "/promt"
 chat '/prompt explain\n/file log.txt\nhi\n/prompt explain\n'
 err_has "there is none" "/prompt without a text"; out_has "the document above" "/prompt about the document that was sent"

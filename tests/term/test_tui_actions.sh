@@ -93,9 +93,8 @@ type_ 'another question'; keys Enter
 wait_for 'branch 2/2'
 wait_for 'fine'
 type_ "/model $DIR/nowhere"; keys Enter
-wait_for 'tokens must be read again'
-keys y
-wait_for 'not a model folder'
+wait_for 'no such folder'
+has_not 'read again'
 type_ "/model $DIR/slow"; keys Enter
 wait_for 'tokens must be read again'
 keys y

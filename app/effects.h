@@ -164,8 +164,8 @@ void effects_tree_finish(struct effects *fx);
 void effects_tree_drop(struct effects *fx);
 /* OX_EBUSY if another process has the session on screen; it is ours from here on if it is free. */
 int effects_claim(struct effects *fx, ox_err *err);
-/* A session that another process has is followed while it is shown, and taken once it is free. at:
- * when it is due; 0: never */
+/* A session that another process has is followed while it is shown, and taken once it is free; of
+ * one of ours title and pin are, which need no lock. at: when it is due; 0: never */
 double effects_follow_at(const struct effects *fx);
 void effects_follow_tend(struct effects *fx);
 void effects_documents(struct effects *fx); /* of the conversation on screen */

@@ -134,7 +134,7 @@ bool effects_tree_idle(struct effects *fx) {
 
 /* ---- a session that another process writes ---- */
 
-static const double FOLLOW_S = 0.25;
+static const double FOLLOW_S = 0.25, NAME_S = 1;
 
 int effects_claim(struct effects *fx, ox_err *err) {
     ox_err held = {0};
@@ -158,8 +158,15 @@ static bool follows(const struct effects *fx) {
            !fx->tree.is_going && !has_own(fx);
 }
 
+/* `oxbow rename` and `states pin` ask nobody, so a session of ours is looked at too. */
+static bool is_named_elsewhere(const struct effects *fx) {
+    return fx->st && fx->s->chat_id && fx->is_locked && fx->s->screen == SCREEN_CHAT;
+}
+
 double effects_follow_at(const struct effects *fx) {
-    return follows(fx) ? fx->followed_at + FOLLOW_S : 0;
+    return follows(fx)              ? fx->followed_at + FOLLOW_S
+           : is_named_elsewhere(fx) ? fx->followed_at + NAME_S
+                                    : 0;
 }
 
 /* What it saved since, at its own branch: parts of an answer come twice a second. */
@@ -167,8 +174,13 @@ void effects_follow_tend(struct effects *fx) {
     double now = effects_clock();
     struct store_chat row = {0};
     struct event ev = {.kind = EV_TREE};
-    if (!follows(fx) || now < fx->followed_at + FOLLOW_S) return;
+    double at = effects_follow_at(fx);
+    if (at == 0 || now < at) return;
     fx->followed_at = now;
+    if (!follows(fx)) {
+        if (store_has_changed(fx->st)) effects_changed(fx, fx->s->chat_id, NULL);
+        return;
+    }
     if (effects_claim(fx, NULL) == 0 && fx->is_locked) {
         effects_notice(fx, true, "%s", "");
         effects_notice(fx, false, "the other oxbow has left; questions go on here");
@@ -176,6 +188,7 @@ void effects_follow_tend(struct effects *fx) {
     if ((!store_has_changed(fx->st) && !fx->is_locked) ||
         store_chat_get(fx->st, fx->s->chat_id, &row, NULL))
         return;
+    effects_changed(fx, row.id, NULL);
     if (effects_tree(fx, row.id, row.leaf, &ev.chat.tree, NULL)) return;
     if (fx->tree.is_going) { /* a long one: told when all of it is there */
         chat_deinit(&ev.chat.tree);

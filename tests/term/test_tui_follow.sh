@@ -17,6 +17,9 @@ n=0; until [ "$(other | grep -c 'two three')" = 2 ]; do n=$((n + 1)); [ $n -gt 6
 other | grep -q 'twenty' && [ "$(other | grep -c twenty)" = 2 ] && fail 'only when it was complete'
 n=0; until [ "$(other | grep -c 'twenty')" = 2 ]; do n=$((n + 1)); [ $n -gt 100 ] && { other; fail 'to its end'; }; sleep 0.05; done
 other | grep -q 'a draft of mine' || { other; fail 'what is typed there stays'; }
+$PROGRAM rename 1 'A name from the shell' >/dev/null
+wait_for 'A name from the shell'
+n=0; until other | grep -q 'A name from the shell'; do n=$((n + 1)); [ $n -gt 60 ] && { other; fail 'the title is followed'; }; sleep 0.05; done
 others() { n=0; until other | grep -qF -- "$1"; do n=$((n + 1)); [ $n -gt 100 ] && { other; fail "\"$1\" in the other one"; }; sleep 0.05; done; }
 tmux_ send-keys -t :other Enter
 others 'is in use by another oxbow (process'

@@ -192,11 +192,22 @@ static void clear_folds(struct edit *e) {
         ox_free(e->fold[--e->n_fold].bytes);
 }
 
+static void swap_sent(struct edit *e) {
+    struct buf text = e->text;
+    struct edit_fold *fold = e->fold;
+    size_t n = e->n_fold, cap = e->cap_fold;
+    e->text = e->sent, e->fold = e->sent_fold;
+    e->n_fold = e->n_sent_fold, e->cap_fold = e->cap_sent_fold;
+    e->sent = text, e->sent_fold = fold;
+    e->n_sent_fold = n, e->cap_sent_fold = cap;
+}
+
 int edit_take(struct edit *e, struct buf *out, ox_err *err) {
     int rc = edit_copy(e, out, err);
     if (rc) return rc;
     clear_undo(e);
-    clear_folds(e);
+    swap_sent(e);
+    clear_folds(e); /* those of what was taken before */
     buf_cut(&e->text, 0);
     e->cursor = 0;
     e->typing = false;
@@ -214,6 +225,20 @@ int edit_set(struct edit *e, const char *s, size_t n, ox_err *err) {
     if (!rc) rc = splice(e, 0, e->text.n, text.p ? text.p : "", text.n, err);
     buf_deinit(&text);
     return rc;
+}
+
+int edit_give_back(struct edit *e, const char *s, size_t n, ox_err *err) {
+    const struct edit was = {.text = e->sent, .fold = e->sent_fold, .n_fold = e->n_sent_fold};
+    struct buf text = {0};
+    int rc = edit_copy(&was, &text, err);
+    bool is_it = !rc && edit_is_empty(e) && text.n == n && n > 0 && memcmp(text.p, s, n) == 0;
+    buf_deinit(&text);
+    if (rc || !is_it) return rc ? rc : edit_set(e, s, n, err);
+    clear_undo(e); /* it spoke of other folds */
+    e->typing = false;
+    swap_sent(e);
+    e->cursor = e->text.n;
+    return 0;
 }
 
 bool edit_is_empty(const struct edit *e) {
@@ -433,6 +458,10 @@ void edit_deinit(struct edit *e) {
         ox_free(e->history[--e->n_history]);
     ox_free(e->undo);
     ox_free(e->fold);
+    while (e->n_sent_fold > 0)
+        ox_free(e->sent_fold[--e->n_sent_fold].bytes);
+    ox_free(e->sent_fold);
+    buf_deinit(&e->sent);
     ox_free(e->history);
     ox_free(e->draft);
     buf_deinit(&e->text);

@@ -55,6 +55,9 @@ struct edit {
     struct buf kill;
     struct edit_fold *fold;
     size_t n_fold, cap_fold;
+    struct buf sent; /* what was taken last, as it stood here, and its folds */
+    struct edit_fold *sent_fold;
+    size_t n_sent_fold, cap_sent_fold;
     char **history; /* owned strings, oldest first */
     size_t n_history, cap_history;
     size_t at_history; /* n_history: the draft itself */
@@ -75,6 +78,9 @@ bool edit_move_row(struct edit *e, size_t width, int direction);
 int edit_set(struct edit *e, const char *s, size_t n, ox_err *err);
 /* The text with folds put back, handed over in out; the line becomes empty, folds and undo go. */
 int edit_take(struct edit *e, struct buf *out, ox_err *err);
+/* What was taken could not be sent: as it stood here, folds and all, if s is the text taken last;
+ * else like edit_set. */
+int edit_give_back(struct edit *e, const char *s, size_t n, ox_err *err);
 int edit_copy(const struct edit *e, struct buf *out, ox_err *err); /* the same, nothing changes */
 bool edit_is_empty(const struct edit *e);
 

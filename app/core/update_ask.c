@@ -396,7 +396,7 @@ static int take_back(struct update *u) {
         for (size_t d = 0; d < s->n_docs; d++)
             if (s->doc[d].d.id == q->docs[i].doc) s->doc[d].is_pending = true;
     if (is_new && !is_aside && edit_is_empty(&s->input))
-        rc = edit_set(&s->input, q->text, q->n_bytes, u->err);
+        rc = edit_give_back(&s->input, q->text, q->n_bytes, u->err);
     int64_t question = q->id;
     const struct chat_node *first = is_new && q > s->chat.node ? q - 1 : NULL;
     bool began = first && first->role == OX_ROLE_SYSTEM && first->id == q->parent && first->id < 0;

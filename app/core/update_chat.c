@@ -186,7 +186,7 @@ static size_t input_width(const struct app_state *s) {
 
 int update_take_back_queue(struct update *u) {
     struct app_state *s = u->s;
-    int rc = edit_set(&s->input, s->queued.p, s->queued.n, u->err);
+    int rc = edit_give_back(&s->input, s->queued.p, s->queued.n, u->err);
     buf_cut(&s->queued, 0);
     return rc;
 }

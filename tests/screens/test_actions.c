@@ -399,6 +399,12 @@ static void test_actions__a_folded_paste_says_what_it_can_be(void **state) {
     stage_event(&st, (struct event){.kind = EV_PASTE, .text = text, .n = sizeof text});
     stage_draw(&st);
     assert_true(stage_has(&st, "d makes it a document"));
+    /* A refused question comes back folded. */
+    stage_keys(&st, "Enter");
+    assert_int_equal(st.s.chat.node[0].n_bytes, sizeof text + 20);
+    stage_event(&st, (struct event){.kind = EV_FAILED, .number2 = 1, .err = {.code = OX_EFIT}});
+    assert_int_equal(st.s.chat.n, 0);
+    assert_int_equal(st.s.input.text.n, 24);
     stage_keys(&st, "Left d");
     assert_int_equal(stage_effect(&st, FX_PASTE_DOC)->n, sizeof text);
     stage_close(&st);

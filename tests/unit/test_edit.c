@@ -103,6 +103,41 @@ static void test_edit__long_paste_is_one_token(void **state) {
     edit_deinit(&e);
 }
 
+/* A question that was refused comes back as it stood; another text with the same line does not. */
+static void test_edit__gives_back_what_was_folded(void **state) {
+    struct edit e = {0};
+    struct buf out = {0};
+    char paste[2000];
+    memset(paste, 'x', sizeof paste);
+    for (int again = 0; again < 2; again++) {
+        if (!again) {
+            play(&e, ".a.");
+            assert_int_equal(edit_paste(&e, paste, sizeof paste, NULL), 0);
+            play(&e, ".z.");
+        }
+        buf_cut(&out, 0);
+        assert_int_equal(edit_take(&e, &out, NULL), 0);
+        assert_int_equal(out.n, sizeof paste + 2);
+        assert_true(edit_is_empty(&e));
+        assert_int_equal(edit_give_back(&e, out.p, out.n, NULL), 0);
+        assert_int_equal(e.text.n, 6); /* a, the fold's four bytes, z */
+        assert_int_equal(e.cursor, 6);
+    }
+    play(&e, "ll");
+    assert_non_null(edit_fold_here(&e));
+    assert_int_equal(edit_unfold(&e, NULL), 0);
+    assert_int_equal(e.text.n, sizeof paste + 2);
+    buf_cut(&out, 0);
+    assert_int_equal(edit_take(&e, &out, NULL), 0);
+    play(&e, ".b.");
+    buf_cut(&out, 0);
+    assert_int_equal(edit_take(&e, &out, NULL), 0);
+    assert_int_equal(edit_give_back(&e, "c", 1, NULL), 0); /* not what was taken last */
+    assert_string_equal(buf_str(&e.text), "c");
+    buf_deinit(&out);
+    edit_deinit(&e);
+}
+
 static void test_edit__token_cannot_be_forged(void **state) {
     struct edit e = {0};
     struct buf out = {0};
@@ -177,6 +212,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_edit__keys),
         cmocka_unit_test(test_edit__long_paste_is_one_token),
+        cmocka_unit_test(test_edit__gives_back_what_was_folded),
         cmocka_unit_test(test_edit__token_cannot_be_forged),
         cmocka_unit_test(test_edit__rows_follow_the_cursor),
         cmocka_unit_test(test_edit__history_keeps_the_draft),

@@ -8,11 +8,9 @@
 #include "app/kept.h"
 #include "app/named_prompt.h"
 #include "app/open.h"
-#include "app/output.h"
 #include "app/store/check.h"
 #include "app/store/docs.h"
 #include "app/store/search.h"
-#include "app/store/transfer.h"
 #include "app/ui/theme.h"
 
 #include <dirent.h>
@@ -377,31 +375,6 @@ static int add_paste(struct effects *fx, const struct effect *e, ox_err *err) {
     return rc;
 }
 
-/* The branch that is shown, as `oxbow export -F md` writes it. */
-static int export_chat(struct effects *fx, const struct effect *e, ox_err *err) {
-    const struct store_export how = {.form = STORE_MARKDOWN};
-    struct output_opts where = {.path = e->text};
-    struct output out = {.fd = -1};
-    struct store_chat row = {0};
-    struct buf page = {0};
-    char name[64];
-    if (!fx->st || !e->id) return not_saved(fx, err);
-    int rc = store_chat_get(fx->st, e->id, &row, err);
-    snprintf(name, sizeof name, "oxbow-%.4s.md", row.uid);
-    if (!where.path) where.path = name;
-    if (!rc) rc = store_export(fx->st, e->id, &how, &page, err);
-    if (!rc) rc = output_open(&where, &out, err);
-    if (!rc) rc = output_bytes(&out, buf_str(&page), page.n, err);
-    if (out.fd >= 0) {
-        int closed = output_close(&out, !rc, rc ? NULL : err);
-        if (!rc) rc = closed;
-    }
-    if (rc == OX_EUSAGE) ox_err_fix(err, "/export FILE writes to another one");
-    if (!rc) effects_notice(fx, false, "written to %s", where.path);
-    buf_deinit(&page);
-    return rc;
-}
-
 /* To what a search in all texts found. A document that no conversation uses starts one. */
 static int jump(struct effects *fx, size_t i, ox_err *err) {
     if (!fx->st || i >= fx->s->picker.n_hits) return 0;
@@ -575,7 +548,7 @@ static int run(struct effects *fx, const struct effect *e, ox_err *err) {
     case FX_PIN:
     case FX_FORK:
     case FX_BRANCH: return e->kind == FX_BRANCH && !is_ours(fx) ? 0 : change_session(fx, e, err);
-    case FX_EXPORT: return export_chat(fx, e, err);
+    case FX_EXPORT: return effects_export(fx, e, err);
     case FX_FILE: return add_file(fx, e->text, err);
     case FX_PATH: return complete_path(fx, e->text, err);
     case FX_PASTE_DOC: return add_paste(fx, e, err);

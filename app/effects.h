@@ -155,6 +155,7 @@ void effects_list_close(struct effects *fx);
 void effects_ahead(struct effects *fx, const struct store_chat *c);
 double effects_ahead_at(const struct effects *fx); /* when effects_ahead_tend is due; 0: never */
 void effects_ahead_tend(struct effects *fx);       /* starts or ends reading ahead */
+int effects_export(struct effects *fx, const struct effect *e, ox_err *err);
 int effects_copy(struct effects *fx, const char *s, size_t n_bytes, ox_err *err); /* and says so */
 /* The conversation as far as it can be shown at once, for EV_CHAT; the rest comes when idle, or now
  * by effects_tree_finish. */

@@ -1,6 +1,8 @@
 /* export.c - see export.h. */
 #include "app/core/export.h"
 
+#include "app/core/text.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -95,10 +97,10 @@ int export_markdown(struct buf *out, const struct export_page *page, ox_err *err
     char date[40];
     size_t n_notes = 0;
     write_date(date, sizeof date, page->created_us);
-    int rc = buf_printf(out, err, "# %s\n\n*%s%s%s, session %.4s*\n",
+    int rc = buf_printf(out, err, "# %s\n\n*%s%s%s%s%.4s*\n",
                         page->title && *page->title ? page->title : "Untitled", date,
                         page->model && *page->model ? ", " : "", page->model ? page->model : "",
-                        page->uid);
+                        *page->uid ? ", session " : "", page->uid);
     for (size_t i = 0; !rc && i < page->n; i++) {
         const struct export_turn *t = &page->turn[i];
         const char *note = end_note(t->row->end);
@@ -109,6 +111,34 @@ int export_markdown(struct buf *out, const struct export_page *page, ox_err *err
         if (!rc && *note) rc = buf_printf(out, err, "\n*%s*\n", note);
     }
     return rc ? rc : add_notes(out, page, err);
+}
+
+int export_branch(struct buf *out, const struct chat *c, int64_t leaf, const char *title,
+                  const char *model, ox_err *err) {
+    enum { TITLE_CELLS = 60 };
+    struct chat_node **path = NULL;
+    struct export_turn *turn = NULL;
+    struct buf words = {0};
+    size_t n = 0;
+    int rc = chat_path(c, leaf, &path, &n, err);
+    if (!rc) turn = ox_alloc(n + 1, sizeof *turn, "turns to be exported", err);
+    if (!rc && !turn) rc = OX_ENOMEM;
+    for (size_t i = 0; !rc && i < n; i++) {
+        turn[i].row = path[i];
+        if (path[i]->role == OX_ROLE_USER && !words.n && !*title)
+            rc = text_brief(&words, path[i]->text, path[i]->n_bytes, TITLE_CELLS, err);
+    }
+    const struct export_page page = {.title = *title ? title : buf_str(&words),
+                                     .uid = "",
+                                     .model = model,
+                                     .created_us = n ? path[0]->created_us : 0,
+                                     .turn = turn,
+                                     .n = n};
+    if (!rc) rc = export_markdown(out, &page, err);
+    buf_deinit(&words);
+    ox_free(turn);
+    ox_free(path);
+    return rc;
 }
 
 int export_text(struct buf *out, const struct export_page *page, ox_err *err) {

@@ -22,7 +22,7 @@ struct export_turn { /* all borrowed */
     size_t n_cites;
 };
 struct export_page {
-    const char *title, *uid, *model; /* model "": not known */
+    const char *title, *uid, *model; /* "": none; not known */
     int64_t created_us;
     const struct export_turn *turn; /* one path, root first */
     size_t n;
@@ -30,6 +30,10 @@ struct export_page {
 
 /* Title, date, model; "## You" and "## oxbow"; quotations get footnotes with their lines. */
 int export_markdown(struct buf *out, const struct export_page *page, ox_err *err);
+/* The same of the branch that ends at `leaf`, as far as memory has it: for what is saved nowhere.
+ * Quotations have no footnotes. `title` "": the first words of the first question. */
+int export_branch(struct buf *out, const struct chat *c, int64_t leaf, const char *title,
+                  const char *model, ox_err *err);
 /* The same without marks: "you> " and "oxbow> ". */
 int export_text(struct buf *out, const struct export_page *page, ox_err *err);
 

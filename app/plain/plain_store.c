@@ -2,6 +2,7 @@
 #include "app/plain/plain.h"
 
 #include "app/core/say.h"
+#include "app/core/export.h"
 #include "app/core/text.h"
 #include "app/output.h"
 #include "app/store/search.h"
@@ -98,8 +99,15 @@ int plain_export(struct plain *p, const char *arg, ox_err *err) {
     struct output out = {.fd = -1};
     const struct output_opts where = {*arg ? arg : NULL, false, false};
     const struct store_export how = {.form = STORE_MARKDOWN, .leaf = p->talk.chat.leaf};
-    int rc = need_session(p, err);
-    if (!rc) rc = store_export(p->talk.st, p->talk.id, &how, &b, err);
+    struct talk *t = &p->talk;
+    bool is_saved = t->st && t->id;
+    int rc = 0;
+    if (!is_saved && !t->chat.leaf)
+        rc = ox_err_set(err, OX_ENOTFOUND, "there is nothing to export yet");
+    if (!rc)
+        rc = is_saved
+                 ? store_export(t->st, t->id, &how, &b, err)
+                 : export_branch(&b, &t->chat, t->chat.leaf, "", t->info ? t->info->name : "", err);
     if (!rc) rc = output_open(&where, &out, err);
     if (rc == OX_EUSAGE && *arg) ox_err_fix(err, "/export FILE writes to another one");
     if (!rc)

@@ -74,6 +74,10 @@ chat 'half\000a question\n'; err_has "byte 5 is zero" "a zero byte"
 printf 'secret\n' >"$tmp/in"
 run "$fake" chat --plain --no-save -m script <"$tmp/in"
 is_rc 0 "--no-save"
+printf '/export kept.md\na secret\n/export kept.md\n' >"$tmp/in"
+run "$fake" chat --plain --no-save -m script <"$tmp/in"
+err_has "nothing to export yet" "/export before the first question"
+grep -q '^# a secret$' kept.md && grep -q '^You said: a secret$' kept.md || fail "/export of what is not saved: $(cat kept.md)"
 printf 'token_us 10000\nanswer %s\n' "$(seq -s ' ' 1 300)" >slow
 printf 'rule esc => \\e]0;title\\e[2Jx\n' >evil
 printf 'esc\n' >"$tmp/in"

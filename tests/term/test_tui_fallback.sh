@@ -36,7 +36,10 @@ wait_for 'line 1 of 900'
 keys C-o
 keys 'q' Enter
 wait_for 'Fine.'
-type_ '/export x.md'; keys Enter
+type_ "/export $DIR/x.md"; keys Enter
+wait_for 'written to'
+grep -q '^Fine.' "$DIR/x.md" && grep -q '^# q$' "$DIR/x.md" || fail "what is not saved can be exported: $(cat "$DIR/x.md")"
+type_ '/title Another'; keys Enter
 wait_for 'start without --no-save'
 keys C-s
 wait_for 'sessions are not read without saving'

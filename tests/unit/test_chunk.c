@@ -90,7 +90,7 @@ static void test_chunk__join_to_the_text(void **state) {
         }
         struct chunk_walk w = {0};
         struct chunk c;
-        size_t at = 0, line = 1, n_chunks = 0;
+        size_t at = 0, line = 1;
         while (chunk_next(&w, b.p, b.n, n_pages ? pages : NULL, n_pages, &c)) {
             assert_int_equal(c.from, at);
             assert_true(c.to > c.from && c.to <= b.n && c.to - c.from <= CHUNK_MAX_BYTES);
@@ -106,7 +106,6 @@ static void test_chunk__join_to_the_text(void **state) {
             for (size_t i = c.from; i < c.to; i++)
                 line += b.p[i] == '\n';
             at = c.to;
-            n_chunks++;
         }
         assert_int_equal(at, b.n);
         buf_deinit(&b);

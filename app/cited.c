@@ -14,6 +14,7 @@ int cited_docs(struct talk *t, struct cite_doc **out, ox_err *err) {
         struct talk_doc *doc = &t->doc[i];
         const char *text = buf_str(&doc->text);
         if (!doc->index) rc = cite_index_new(text, doc->text.n, &doc->index, err);
+        if (!rc) rc = cite_index_pages(doc->index, doc->pages, doc->n_pages, doc->from, err);
         d[i] = (struct cite_doc){doc->index, text, doc->first_line};
     }
     if (rc)

@@ -147,7 +147,9 @@ int cite_match(const cite_index *x, const char *quote, size_t n, size_t near,
     rc = cite_fold_text(quote, n, &fold, err);
     if (rc) goto out;
     cite_search_folded(x, &fold, near, &m);
-    if (!m.n_places) rc = cite_search_near(x, &fold, near, &m, err);
+    if (m.n_places) goto out;
+    rc = cite_search_near(x, &fold, near, &m, err);
+    if (!rc) rc = cite_search_pages(x, quote, n, near, &m, err);
 out:
     if (!rc) *out = m;
     cite_spaced_deinit(&spaced);

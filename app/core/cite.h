@@ -4,7 +4,8 @@
  * Pure: no I/O, any thread. Ranges are byte offsets and never split a character. An index is built
  * once a document and borrows its text. Verdicts, from docs/PRODUCT.md section 7:
  *   exact    equal but for line breaks and runs of spaces
- *   folded   also quotation marks, dashes, ligatures, hyphenated line ends, case, emphasis marks
+ *   folded   also quotation marks, dashes, ligatures, hyphenated line ends, case, emphasis marks,
+ *            running heads and page numbers between two pages
  *   near     at most one character in ten differs (edit distance on the folded form)
  *   missing  none of these
  * A match never begins or ends inside a word. Approximate search: G. Myers, "A fast bit-vector
@@ -24,6 +25,11 @@ typedef struct cite_index cite_index;
  * byte of text. OX_ENOMEM; OX_EFIT above 1 GiB. */
 int cite_index_new(const char *text, size_t n, cite_index **out, ox_err *err);
 void cite_index_free(cite_index *x); /* NULL is fine */
+
+/* Tells an index where pages begin, so that a quotation may go on from one page to the next: page
+ * numbers and running heads between are passed over. pages: ascending bytes of the whole document,
+ * of which the indexed text begins at byte `from`; not kept. Once an index. OX_ENOMEM. */
+int cite_index_pages(cite_index *x, const size_t *pages, size_t n_pages, size_t from, ox_err *err);
 
 struct cite_match {
     enum cite_verdict verdict;

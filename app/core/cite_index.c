@@ -221,6 +221,7 @@ void cite_index_free(cite_index *x) {
     if (!x) return;
     cite_spaced_deinit(&x->spaced);
     cite_fold_deinit(&x->fold);
+    ox_free(x->gap);
     ox_free(x);
 }
 

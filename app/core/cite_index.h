@@ -15,9 +15,14 @@ struct cite_fold { /* code points, folded */
     uint32_t *at, *end; /* bytes of the character it came from */
     size_t n, cap;
 };
+struct cite_gap { /* bytes between the last line of a page and the first of the next one */
+    size_t from, to;
+};
 struct cite_index {
     const char *text; /* borrowed */
     size_t n;
+    struct cite_gap *gap; /* ascending; none for a text without pages */
+    size_t n_gaps;
     struct cite_spaced spaced;
     struct cite_fold fold;
 };
@@ -36,5 +41,11 @@ void cite_search_folded(const cite_index *x, const struct cite_fold *q, size_t n
                         struct cite_match *m);
 int cite_search_near(const cite_index *x, const struct cite_fold *q, size_t near,
                      struct cite_match *m, ox_err *err);
+
+/* A quotation that goes on behind the end of a page: looked for around each page end, the gap taken
+ * as one line break. Replaces *m where it finds a better verdict; never CITE_EXACT, because
+ * something may stand between. OX_ENOMEM. */
+int cite_search_pages(const cite_index *x, const char *quote, size_t n, size_t near,
+                      struct cite_match *m, ox_err *err);
 
 #endif

@@ -203,7 +203,9 @@ static int add_doc(struct update *u) {
     size_t i = 0, first;
     while (i < s->n_docs && s->doc[i].d.id != u->ev->doc.id)
         i++;
-    int rc = 0;
+    const struct doc_text *d = &u->ev->doc;
+    int rc = d->index ? cite_index_pages(d->index, d->pages, d->n_pages, 0, u->err) : 0;
+    if (rc) return rc;
     if (i < s->n_docs)
         state_set_part(s, i, &u->ev->doc, waits);
     else

@@ -4,6 +4,7 @@
  * or forbids, and count how often the verdict is right: the table is printed, and no false `exact`
  * and no wrong place is accepted. */
 #include "app/core/cite.h"
+#include "app/core/buf.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -149,6 +150,72 @@ static void test_cite__nearest_place_and_documents(void **state) {
     ox_free(l.v);
     cite_index_free(x[0]);
     cite_index_free(x[1]);
+}
+
+/* Three pages with a running head and a number at the foot; where they begin is filled in. */
+static const char *const book_pages[] = {
+    "The Harbour Report     Chapter 1\n\nIn the spring the keeper saw that the iron founda-\n\n"
+    "            Page 1 of 3\n",
+    "The Harbour Report     Chapter 1\n\ntion of the wall was broken. We asked the clerk to\n\n"
+    "            Page 2 of 3\n",
+    "The Harbour Report     Chapter 2\n\ncome back in the evening. He did not come back.\n\n"
+    "            Page 3 of 3\n",
+};
+
+static const struct {
+    const char *name, *quote;
+    enum cite_verdict verdict;
+    const char *first, *last; /* words at both ends of the place */
+} across[] = {
+    {"hyphen at the page end", "that the iron foundation of the wall", CITE_FOLDED, "that the",
+     "wall"},
+    {"words at the page end", "asked the clerk to come back in the evening", CITE_FOLDED, "asked",
+     "evening"},
+    {"one letter differs", "asked the clerk to come bakc in the evening", CITE_NEAR, "asked",
+     "evening"},
+    {"on one page", "In the spring the keeper", CITE_EXACT, "In the", "keeper"},
+    {"a line of the text left out", "We asked the clerk to He did not come back", CITE_MISSING, "",
+     ""},
+    {"pages in another order", "come back in the evening. In the spring", CITE_MISSING, "", ""},
+};
+
+static void test_cite__across_pages(void **state) {
+    struct buf b = {0};
+    size_t pages[3];
+    for (size_t i = 0; i < 3; i++) {
+        pages[i] = 7 + b.n; /* the text is a part of a document, from byte 7 */
+        assert_int_equal(buf_puts(&b, book_pages[i], NULL), 0);
+    }
+    cite_index *x = NULL;
+    assert_int_equal(cite_index_new(buf_str(&b), b.n, &x, NULL), 0);
+    assert_int_equal(cite_index_pages(x, pages, 3, 7, NULL), 0);
+    for (size_t i = 0; i < sizeof across / sizeof across[0]; i++) {
+        struct cite_match m = {0};
+        const char *q = across[i].quote;
+        assert_int_equal(cite_match(x, q, strlen(q), 0, &m, NULL), 0);
+        if (m.verdict != across[i].verdict)
+            fail_msg("%s: %s", across[i].name, cite_verdict_name(m.verdict));
+        size_t a = strlen(across[i].first), z = strlen(across[i].last);
+        if (memcmp(b.p + m.from, across[i].first, a) != 0 ||
+            (z && memcmp(b.p + m.to - z, across[i].last, z) != 0))
+            fail_msg("%s: bytes %zu-%zu", across[i].name, m.from, m.to);
+    }
+    cite_index_free(x);
+    buf_deinit(&b);
+}
+
+/* A line between two pages that no other page has belongs to the text. */
+static void test_cite__only_running_lines_are_passed_over(void **state) {
+    static const char text[] = "We asked the clerk to\nnever ever\ncome back in the evening.\n";
+    static const size_t pages[] = {0, 33};
+    static const char quote[] = "asked the clerk to come back in the evening";
+    cite_index *x = NULL;
+    struct cite_match m = {0};
+    assert_int_equal(cite_index_new(text, strlen(text), &x, NULL), 0);
+    assert_int_equal(cite_index_pages(x, pages, 2, 0, NULL), 0);
+    assert_int_equal(cite_match(x, quote, strlen(quote), 0, &m, NULL), 0);
+    assert_int_equal(m.verdict, CITE_MISSING);
+    cite_index_free(x);
 }
 
 static void test_cite__claims(void **state) {
@@ -328,6 +395,8 @@ int main(void) {
         cmocka_unit_test(test_cite__quotes),
         cmocka_unit_test(test_cite__stream),
         cmocka_unit_test(test_cite__nearest_place_and_documents),
+        cmocka_unit_test(test_cite__across_pages),
+        cmocka_unit_test(test_cite__only_running_lines_are_passed_over),
         cmocka_unit_test(test_cite__claims),
         cmocka_unit_test(test_cite__no_memory),
         cmocka_unit_test(test_cite__generated),

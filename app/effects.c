@@ -5,7 +5,6 @@
 #include "app/core/command.h"
 #include "app/core/text.h"
 #include "app/core/update.h"
-#include "app/kept.h"
 #include "app/named_prompt.h"
 #include "app/open.h"
 #include "app/store/check.h"
@@ -119,6 +118,7 @@ static void leave_session(struct effects *fx, bool keeps_docs) {
     if (fx->writes && fx->s->chat_id && !fx->is_locked) effects_notice(fx, true, "%s", "");
     fx->is_locked = false;
     effects_tree_drop(fx);
+    effects_file_drop(fx);
     if (!keeps_docs) effects_forget_docs(fx);
 }
 
@@ -236,92 +236,6 @@ static int change_session(struct effects *fx, const struct effect *e, ox_err *er
 /* ---- files --------------------------------------------------------------------------------------
  */
 
-/* A document that was read goes into the database in slices (effects_idle), into the state at once:
- * all of it, also where a part was asked for, so that lines have the numbers of the file. */
-static int take_document(struct effects *fx, struct ingest *in, ox_err *err) {
-    struct event ev = {.kind = EV_DOC, .flag = true};
-    int64_t id = -(int64_t)(fx->s->n_docs + 1); /* not saved */
-    const char *text = buf_str(&in->text);
-    size_t n = in->text.n;
-    struct buf name = {0}, base = {0};
-    int rc = text_show(&name, buf_str(&in->name), in->name.n, TEXT_LINE, err);
-    if (!rc) rc = text_show(&base, buf_str(&in->name), in->n_base, TEXT_LINE, err);
-    if (!rc && fx->writes) {
-        const struct store_doc d = {.name = buf_str(&base),
-                                    .text = text,
-                                    .n_bytes = n,
-                                    .pages = in->pages,
-                                    .n_pages = in->n_pages,
-                                    .kind = in->kind,
-                                    .encoding = charset_name(in->charset),
-                                    .converter = in->converter,
-                                    .source_path = buf_str(&in->path),
-                                    .source = in->raw.p,
-                                    .n_source = in->raw.n};
-        rc = store_doc_add(fx->st, &d, &id, err);
-    }
-    ev.doc.id = id;
-    ev.doc.text = rc ? NULL : ox_memdup(text, n, "document", err);
-    ev.doc.n_bytes = n;
-    if (in->from > 0 || in->to < n) ev.doc.from = in->from, ev.doc.to = in->to;
-    ev.doc.name = buf_take(&name, NULL);
-    if (!rc && ev.doc.text) rc = cite_index_new(ev.doc.text, n, &ev.doc.index, err);
-    if (!rc && ev.doc.text) {
-        ev.doc.pages = in->pages;
-        ev.doc.n_pages = in->n_pages;
-        in->pages = NULL;
-        in->n_pages = 0;
-    }
-    const struct open_doc *here = rc ? NULL : effects_find_doc(fx, id);
-    if (here && here->d.from == ev.doc.from && here->d.to == ev.doc.to) {
-        struct event again = {.kind = EV_DOC, .id = id};
-        effects_event(fx, &again);
-    } else if (!rc && ev.doc.text && ev.doc.name) {
-        effects_event(fx, &ev);
-        rc = effects_count_doc(fx, id, err);
-        if (fx->writes && fx->n_docs > 0 && !here) fx->doc[fx->n_docs - 1].is_reading_in = true;
-    }
-    cite_index_free(ev.doc.index); /* left empty if it was taken over */
-    ox_free(ev.doc.text);
-    ox_free(ev.doc.pages);
-    ox_free(ev.doc.name);
-    buf_deinit(&name);
-    buf_deinit(&base);
-    return rc;
-}
-
-void effects_document(struct effects *fx, struct ingest *in) {
-    ox_err failed = {0};
-    if (take_document(fx, in, &failed)) effects_fail(fx, &failed);
-    ingest_deinit(in);
-}
-
-static size_t take_stops(const struct effects *fx) {
-    char bytes[64];
-    ssize_t n;
-    size_t all = 0;
-    while ((n = read(fx->stop_fd, bytes, sizeof bytes)) > 0)
-        all += (size_t)n;
-    return all;
-}
-
-/* A converter may take minutes, a pipe for ever; no key is read meanwhile. */
-static int add_file(struct effects *fx, const char *path, ox_err *err) {
-    struct ingest in = {0};
-    const struct ingest_opts opts = {.stop_fd = fx->stop_fd};
-    take_stops(fx);
-    term_interrupts(fx->term, true);
-    int rc = kept_or_file(fx->st, path, &opts, &in, err);
-    term_interrupts(fx->term, false);
-    fx->n_stops = take_stops(fx);
-    bool was_late = fx->n_stops && rc != OX_ECANCELLED;
-    if (!rc) rc = take_document(fx, &in, err);
-    ingest_deinit(&in);
-    struct event ev = {.kind = EV_KEY, .key = KEY_CTRL | 'c'};
-    if (was_late) effects_event(fx, &ev); /* then it is the key that it always is */
-    return rc;
-}
-
 /* What all entries of the folder that begin with `base` have in common; n_found counts them. */
 static int common_entry(DIR *d, const char *base, struct buf *out, size_t *n_found, ox_err *err) {
     int rc = 0;
@@ -369,7 +283,7 @@ static int add_paste(struct effects *fx, const struct effect *e, ox_err *err) {
     const struct ingest_opts opts = {.stop_fd = -1, .kind = "text"};
     int rc = buf_add(&raw, e->text, e->n, err);
     if (!rc) rc = ingest_bytes(&raw, "pasted text", &opts, &in, err);
-    if (!rc) rc = take_document(fx, &in, err);
+    if (!rc) rc = effects_take_document(fx, &in, NULL, err);
     ingest_deinit(&in);
     buf_deinit(&raw);
     return rc;
@@ -389,7 +303,7 @@ static int jump(struct effects *fx, size_t i, ox_err *err) {
     if (hit.chat && hit.chat != fx->s->chat_id) rc = open_session(fx, hit.chat, err);
     if (!rc && hit.doc && !effects_find_doc(fx, hit.doc)) {
         rc = new_session(fx, false, false, err);
-        if (!rc) rc = add_file(fx, hit.uid, err);
+        if (!rc) rc = effects_kept_document(fx, hit.uid, err);
     }
     effects_tree_finish(fx);
     if (!rc) effects_event(fx, &ev);
@@ -549,7 +463,8 @@ static int run(struct effects *fx, const struct effect *e, ox_err *err) {
     case FX_FORK:
     case FX_BRANCH: return e->kind == FX_BRANCH && !is_ours(fx) ? 0 : change_session(fx, e, err);
     case FX_EXPORT: return effects_export(fx, e, err);
-    case FX_FILE: return add_file(fx, e->text, err);
+    case FX_FILE: return effects_file(fx, e->text, err);
+    case FX_STOP_FILE: effects_file_stop(fx); return 0;
     case FX_PATH: return complete_path(fx, e->text, err);
     case FX_PASTE_DOC: return add_paste(fx, e, err);
     case FX_SET: return set_value(fx, e->text, err);
@@ -653,6 +568,7 @@ bool effects_idle(struct effects *fx) {
 }
 
 void effects_close(struct effects *fx) {
+    effects_file_close(fx);
     if (fx->w) worker_cancel(fx->w);
     worker_stop(fx->w);
     if (fx->st && fx->s->chat_id && fx->is_locked) store_chat_unlock(fx->st, fx->s->chat_id);

@@ -4,8 +4,9 @@
  * in) comes back as an event. effects.c has sessions, files and the terminal; effects_list.c the
  * list of sessions and the search in all texts; effects_tree.c how a conversation is read in;
  * effects_copy.c the clipboard;
- * effects_ask.c the engine's side; effects_save.c what is kept of an answer while it streams;
- * effects_summarize.c a document summarised in parts; effects_title.c titles. UI thread. */
+ * effects_file.c documents; effects_ask.c the engine's side; effects_save.c what is kept of an
+ * answer while it streams; effects_summarize.c a document summarised in parts; effects_title.c
+ * titles. UI thread. */
 #ifndef EFFECTS_H
 #define EFFECTS_H
 
@@ -13,6 +14,7 @@
 #include "app/core/state.h"
 #include "app/core/thought.h"
 #include "app/ingest.h"
+#include "app/reader.h"
 #include "app/store/states.h"
 #include "app/store/store.h"
 #include "app/ui/term.h"
@@ -95,6 +97,13 @@ struct effects {
         struct ox_sampling how;
         double retry_at;
     } unsaved;
+    struct fx_file {      /* files on their way in */
+        reader *reader;   /* of spec[0]; NULL: none is read */
+        bool is_unwanted; /* its session was left: of nothing in spec, and it ends soon */
+        double began;
+        char **spec; /* owned, in the order they were asked for */
+        size_t n, cap;
+    } file;
     struct {
         uint64_t job;    /* PLAN that finds it; 0: none */
         char words[128]; /* it is told behind these */
@@ -108,8 +117,6 @@ struct effects {
     uint64_t count_job;       /* ENCODE of /tokens TEXT; 0: none */
     const char *model_before; /* while another one is loaded; borrowed */
     bool is_changing;
-    int stop_fd;         /* readable after SIGINT; ends the reading of a file */
-    size_t n_stops;      /* such that still wait among the signals, and mean no more */
     struct ox_key vocab; /* of the ids in use */
     ox_err load_err;     /* code 0: loading, or loaded */
 };
@@ -122,7 +129,10 @@ void effects_do(struct effects *fx, enum effect_kind kind, int64_t id, const cha
 void effects_document(struct effects *fx,
                       struct ingest *in); /* for the next question; in is emptied */
 void effects_news(struct effects *fx);    /* all that waits in the worker's queue */
-bool effects_idle(struct effects *fx);    /* a slice of work; true: there is more */
+/* A file that is being read: readable when it was, for effects_file_news; -1: none is. */
+int effects_file_fd(const struct effects *fx);
+void effects_file_news(struct effects *fx);
+bool effects_idle(struct effects *fx); /* a slice of work; true: there is more */
 
 /* ---- life, in this order ---- */
 int effects_open_store(struct effects *fx,
@@ -133,6 +143,14 @@ void effects_finish(struct effects *fx);
 void effects_close(struct effects *fx);
 
 /* ---- between the files ---- */
+/* Begins to read a file, or has it wait for the one before; EV_FILE tells, EV_DOC brings it. */
+int effects_file(struct effects *fx, const char *spec, ox_err *err);
+void effects_file_stop(struct effects *fx); /* ends soon; what waited is forgotten */
+void effects_file_drop(struct effects *fx); /* the same, and at once nobody waits for it */
+void effects_file_close(struct effects *fx);
+/* What was read, into database and state; index NULL: it is made here. Taken over, but for in. */
+int effects_take_document(struct effects *fx, struct ingest *in, cite_index *index, ox_err *err);
+int effects_kept_document(struct effects *fx, const char *uid, ox_err *err); /* of the database */
 /* Messages of the path to `leaf`; prompt_deinit in every case. */
 int effects_prompt(struct effects *fx, int64_t leaf, struct prompt *p, ox_err *err);
 void effects_price(struct effects *fx, const struct effect *e);

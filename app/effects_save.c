@@ -190,6 +190,7 @@ int effects_answer_kept(struct effects *fx, ox_err *err) {
 void effects_finish(struct effects *fx) {
     static const double patience_s = 3;
     double until = effects_clock() + patience_s;
+    effects_file_drop(fx);
     if (fx->w && state_is_busy(fx->s)) effects_stop(fx);
     while (fx->w && state_is_busy(fx->s) && effects_clock() < until) {
         poll(&(struct pollfd){.fd = worker_fd(fx->w), .events = POLLIN}, 1, 50);

@@ -71,16 +71,22 @@ int kept_open(store *st, const char *spec, struct ingest *out, ox_err *err) {
     return 0;
 }
 
+int kept_instead(store *st, const char *spec, int rc, struct ingest *out, ox_err *err) {
+    ox_err why = {0};
+    if (rc != OX_ENOTFOUND || !st || !kept_is_id(spec)) return rc;
+    rc = kept_open(st, spec, out, &why);
+    if (rc == OX_ENOTFOUND)
+        ox_err_fix(err, "check the name; no kept document begins so either");
+    else if (rc && err)
+        *err = why; /* it is there, the range is not */
+    return rc;
+}
+
 int kept_or_file(store *st, const char *spec, const struct ingest_opts *opts, struct ingest *out,
                  ox_err *err) {
-    ox_err missing = {0}, why = {0};
-    int rc = ingest_open(spec, opts, out, &missing);
-    if (rc == OX_ENOTFOUND && st && kept_is_id(spec)) {
-        rc = kept_open(st, spec, out, &why);
-        if (rc && rc != OX_ENOTFOUND) missing = why; /* it is there, the range is not */
-        if (rc == OX_ENOTFOUND)
-            ox_err_fix(&missing, "check the name; no kept document begins so either");
-    }
-    if (rc && err) *err = missing;
+    ox_err failed = {0};
+    int rc = ingest_open(spec, opts, out, &failed);
+    if (rc) rc = kept_instead(st, spec, rc, out, &failed);
+    if (rc && err) *err = failed;
     return rc;
 }

@@ -14,6 +14,9 @@ int kept_open(store *st, const char *spec, struct ingest *out, ox_err *err);
 /* The file, else the document of the database (st may be NULL). */
 int kept_or_file(store *st, const char *spec, const struct ingest_opts *opts, struct ingest *out,
                  ox_err *err);
+/* The second half of it, for a file that another thread looked for: rc and err are those of
+ * ingest_open. Returns 0 if the database had the document, else rc with what is to be said. */
+int kept_instead(store *st, const char *spec, int rc, struct ingest *out, ox_err *err);
 /* Its id and the range behind the colon ("" if there is none), for a name that may hold colons. */
 int kept_find(store *st, const char *spec, int64_t *id, const char **range, ox_err *err);
 

@@ -9,7 +9,6 @@
 #include "app/ui/layout.h"
 #include "app/ui/view.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <langinfo.h>
 #include <poll.h>
@@ -32,7 +31,6 @@ struct loop {
     double drawn_at, typed_at; /* typed_at: a draft not saved yet; 0: none */
     bool draws_now;            /* a key came: do not wait for the next frame */
     int signo;
-    int stop[2]; /* a byte for each SIGINT, beside the signals: read in the middle of an effect */
 };
 
 /* ---- drawing ------------------------------------------------------------------------------------
@@ -121,8 +119,6 @@ static void read_signals(struct loop *l) {
         else if (signo == SIGTSTP) {
             struct event ev = {.kind = EV_KEY, .key = KEY_CTRL | 'z'};
             effects_event(&l->fx, &ev);
-        } else if (signo == SIGINT && l->fx.n_stops > 0) {
-            l->fx.n_stops--;
         } else if (signo == SIGTERM || signo == SIGHUP || signo == SIGINT) {
             l->signo = signo;
             l->s.quits = true;
@@ -145,9 +141,11 @@ static double next_wait(const struct loop *l, double keys_since) {
     int keys = keys_wait_ms(&l->keys);
     if (keys >= 0) wait = sooner(wait, keys_since + keys / 1000.0 - now);
     if (s->dirty) wait = sooner(wait, l->drawn_at + FRAME_S - now);
-    if (l->typed_at > 0) wait = sooner(wait, l->typed_at + DRAFT_S - now);
+    if (l->typed_at > 0 && s->job.busy != BUSY_WAITING)
+        wait = sooner(wait, l->typed_at + DRAFT_S - now);
     if (s->notice.text[0]) wait = sooner(wait, s->notice.until - now);
-    if (s->job.busy == BUSY_READING || s->job.busy == BUSY_WRITING) wait = sooner(wait, CLOCK_S);
+    if (s->job.busy == BUSY_READING || s->job.busy == BUSY_WRITING || state_is_reading(s))
+        wait = sooner(wait, CLOCK_S);
     double tend_at = effects_tend_at(&l->fx);
     if (tend_at > 0) wait = sooner(wait, tend_at - now);
     double title_at = effects_title_at(&l->fx);
@@ -165,8 +163,12 @@ static void save_draft(struct loop *l) {
     if (l->s.job.busy == BUSY_WAITING)
         return; /* the draft is what was sent, until it is committed */
     l->typed_at = 0;
-    if (l->fx.st && edit_copy(&l->s.input, &text, NULL) == 0) {
-        effects_draft(&l->fx, buf_str(&text), text.n, l->s.input.cursor);
+    const struct buf *queued = &l->s.queued; /* typed too, and nowhere else yet */
+    int rc = buf_add(&text, queued->p, queued->n, NULL);
+    if (!rc && queued->n > 0 && !edit_is_empty(&l->s.input)) rc = buf_putc(&text, '\n', NULL);
+    size_t before = text.n;
+    if (l->fx.st && !rc && edit_copy(&l->s.input, &text, NULL) == 0) {
+        effects_draft(&l->fx, buf_str(&text), text.n, before + l->s.input.cursor);
         if (l->fx.st) store_idle(l->fx.st, NULL);
     }
     buf_deinit(&text);
@@ -239,24 +241,6 @@ static void bind_keys(struct loop *l) {
     }
 }
 
-static void interrupt(void *user) {
-    ssize_t n = write(((struct loop *)user)->stop[1], "", 1);
-    (void)n; /* full: enough wait already */
-}
-
-static int open_stop(struct loop *l, ox_err *err) {
-    if (pipe(l->stop)) {
-        l->stop[0] = l->stop[1] = -1;
-        return ox_err_set(err, OX_EIO, "cannot make a pipe: %s", strerror(errno));
-    }
-    for (int i = 0; i < 2; i++) {
-        fcntl(l->stop[i], F_SETFL, O_NONBLOCK);
-        fcntl(l->stop[i], F_SETFD, FD_CLOEXEC);
-    }
-    l->fx.stop_fd = l->stop[0];
-    return 0;
-}
-
 static int open_terminal(struct loop *l, ox_err *err) {
     const struct config *c = l->opts->conf;
     const struct term_opts opts = {
@@ -275,14 +259,12 @@ static int open_terminal(struct loop *l, ox_err *err) {
     if (c->theme && strlen(c->theme) < sizeof l->s.theme)
         memcpy(l->s.theme, c->theme, strlen(c->theme) + 1);
     l->fx.term = l->term;
-    const struct signals_opts sig = {
-        .interrupt = interrupt, .user = l, .restore = term_restore, .watch_size = true};
+    const struct signals_opts sig = {.restore = term_restore, .watch_size = true};
     return signals_open(&sig, err);
 }
 
 static int start(struct loop *l, ox_err *err) {
     int rc = state_init(&l->s, err);
-    if (!rc) rc = open_stop(l, err);
     l->fx.conf = l->opts->conf;
     l->fx.s = &l->s;
     if (!rc && l->opts->system) rc = buf_puts(&l->s.system, l->opts->system, err);
@@ -307,11 +289,13 @@ static int start(struct loop *l, ox_err *err) {
  */
 
 static void turn(struct loop *l, double *keys_since) {
-    struct pollfd p[] = {
-        {term_fd(l->term), POLLIN, 0}, {worker_fd(l->fx.w), POLLIN, 0}, {signals_fd(), POLLIN, 0}};
+    struct pollfd p[] = {{term_fd(l->term), POLLIN, 0},
+                         {worker_fd(l->fx.w), POLLIN, 0},
+                         {signals_fd(), POLLIN, 0},
+                         {effects_file_fd(&l->fx), POLLIN, 0}};
     bool more = effects_idle(&l->fx);
     double wait = more ? 0 : next_wait(l, *keys_since);
-    poll(p, 3, wait < 0 ? -1 : (int)(wait * 1000 + 0.999));
+    poll(p, 4, wait < 0 ? -1 : (int)(wait * 1000 + 0.999));
     if (p[2].revents) read_signals(l);
     if (p[0].revents) {
         *keys_since = effects_clock();
@@ -319,6 +303,7 @@ static void turn(struct loop *l, double *keys_since) {
     }
     expire_keys(l, *keys_since);
     draw_if_due(l); /* a key is on the screen before a burst of news is looked at */
+    if (p[3].revents && effects_file_fd(&l->fx) == p[3].fd) effects_file_news(&l->fx);
     if (p[1].revents) effects_news(&l->fx);
     struct event tick = {.kind = EV_TICK};
     effects_event(&l->fx, &tick);
@@ -364,7 +349,7 @@ int loop_run(const struct loop_opts *opts, int *signo, ox_err *err) {
     struct loop *l = ox_alloc(1, sizeof *l, "the interface", err);
     if (!l) return OX_ENOMEM;
     l->opts = opts;
-    l->tty = l->stop[0] = l->stop[1] = -1;
+    l->tty = -1;
     double keys_since = 0;
     int rc = start(l, err);
     while (!rc && !l->s.quits)
@@ -379,8 +364,6 @@ int loop_run(const struct loop_opts *opts, int *signo, ox_err *err) {
     effects_close(&l->fx);
     signals_close();
     if (l->tty >= 0) close(l->tty);
-    for (int i = 0; i < 2; i++)
-        if (l->stop[i] >= 0) close(l->stop[i]);
     if (was_shown && !rc) say_last_words(&l->s, &unsaved);
     *signo = l->signo;
     keys_deinit(&l->keys);

@@ -33,6 +33,8 @@ enum event_kind {
     EV_SAVED,    /* id, id2: message `id` has the number id2 from now on; chat_id and uid if new */
     EV_DOC,      /* doc: a document, or another part of it, was read; text and index handed over. No
                     text: document `id`, which is here, goes with the next question again */
+    EV_FILE,     /* text: name of the file that is being read from now on; "": none is. flag: the
+                    one before did not come: a question that waits for it is not sent */
     EV_COUNTED,  /* id: document, number: its tokens */
     EV_CONTEXT,  /* context: what fills the prompt that goes out; handed over */
     EV_LOADING,  /* text: name of the model; "": it could not be loaded */
@@ -143,7 +145,8 @@ enum effect_kind {
     FX_EXPORT,    /* id, text: file or NULL */
     FX_FORK,      /* id: session, id2: message where it ends (0: its end) */
     FX_BRANCH,    /* id: session, id2: leaf that is shown from now on */
-    FX_FILE,      /* text: path; wants EV_DOC */
+    FX_FILE,      /* text: path; wants EV_FILE, EV_DOC */
+    FX_STOP_FILE, /* all that are being read, or wait for it */
     FX_PATH,      /* text: beginning of a path; wants EV_EDITED with \"/file \" and more of it */
     FX_PASTE_DOC, /* text: a paste that becomes a document */
     FX_SET,       /* text: "KEY VALUE" */

@@ -127,6 +127,10 @@ bool state_is_busy(const struct app_state *s) {
     return s->job.busy != BUSY_NONE;
 }
 
+bool state_is_reading(const struct app_state *s) {
+    return s->file.name[0] != 0;
+}
+
 /* ---- documents ----------------------------------------------------------------------------------
  */
 

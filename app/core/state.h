@@ -145,7 +145,11 @@ struct app_state {
 
     struct buf system; /* prompt of the sessions that begin here; "": none */
     struct edit input;
-    struct buf queued; /* question that waits for the end of the answer */
+    struct buf queued; /* question that waits for the end of the answer, or for the file: */
+    struct {
+        char name[64]; /* is being read; "": none is */
+        double since;
+    } file;
     struct job job;
     struct {
         size_t n, done; /* answers that were wanted; 0: none are; and are there */
@@ -207,7 +211,8 @@ const char *state_search_words(const struct app_state *s);
  * back behind those that do not; an empty one ends it. */
 void state_notice(struct app_state *s, bool stays, const char *fmt, ...) OX_PRINTF(3, 4);
 unsigned state_places(const struct app_state *s); /* for keymap_find */
-bool state_is_busy(const struct app_state *s);
+bool state_is_busy(const struct app_state *s);    /* with an answer */
+bool state_is_reading(const struct app_state *s); /* a file, from which a document will come */
 /* Tokens a second of the last answer of the path that read some; 0: not known. */
 double state_read_rate(const struct app_state *s);
 bool state_is_covered(const struct app_state *s); /* the transcript, by the document pane */

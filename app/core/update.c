@@ -352,7 +352,9 @@ int update_command(struct update *u, const char *line, bool *is_text) {
 /* ---- requests that work everywhere --------------------------------------------------------------
  */
 
+/* The file first: it was asked for last, and its line says so. */
 int update_stop(struct update *u) {
+    if (state_is_reading(u->s)) return update_fx(u, FX_STOP_FILE, 0, 0, NULL);
     return state_is_busy(u->s) ? update_fx(u, FX_STOP, 0, 0, NULL) : 0;
 }
 
@@ -371,7 +373,7 @@ static int go_out(struct update *u) {
         return update_list_key(u, REQ_KILL_START, 0);
     else if (s->screen == SCREEN_SESSIONS)
         s->screen = SCREEN_CHAT;
-    else if (state_is_busy(s))
+    else if (state_is_busy(s) || state_is_reading(s))
         return update_stop(u);
     else if (s->find.is_on)
         s->find.is_on = false;
@@ -392,7 +394,7 @@ static int go_out(struct update *u) {
 static int interrupt(struct update *u) {
     struct app_state *s = u->s;
     if (s->overlay != OVERLAY_NONE || s->input.searching || s->find.is_typing) return go_out(u);
-    if (state_is_busy(s)) return update_stop(u);
+    if (state_is_busy(s) || state_is_reading(s)) return update_stop(u);
     if (!edit_is_empty(&s->input)) {
         struct buf text = {0};
         int rc = edit_take(&s->input, &text, u->err);
@@ -502,7 +504,7 @@ static void expire(struct app_state *s) {
         s->notice.text[0] = 0;
         s->dirty = true;
     }
-    if (state_is_busy(s)) s->dirty = true; /* times on screen move */
+    if (state_is_busy(s) || state_is_reading(s)) s->dirty = true; /* times on screen move */
 }
 
 /* Of another vocabulary: answers go into prompts as text from now on. */
@@ -544,6 +546,7 @@ int update(struct app_state *s, struct event *ev, struct effect_list *fx, ox_err
     case EV_HITS:
     case EV_PREVIEW: rc = update_list_event(&u); break;
     case EV_DOC:
+    case EV_FILE:
     case EV_COUNTED: rc = update_doc_event(&u); break;
     case EV_CONTEXT:
         context_deinit(&s->context);

@@ -39,7 +39,8 @@ int update_palette(struct update *u); /* opens it */
 int update_stop(struct update *u);
 int update_send_input(struct update *u);      /* Enter */
 int update_answer_event(struct update *u);    /* text, progress, done, failed */
-int update_take_back_queue(struct update *u); /* the queued question into the input */
+int update_take_back_queue(struct update *u); /* the queued question, before what is typed */
+int update_send_queue(struct update *u);      /* unless something is still to be waited for */
 int update_choose(struct update *u, uint32_t key);
 void update_scroll(struct update *u, long rows);
 void update_show_end(struct update *u);

@@ -83,7 +83,7 @@ static int begin_with_system(struct update *u) {
 
 int update_send(struct update *u, const char *text, size_t n) {
     struct app_state *s = u->s;
-    if (state_is_busy(s)) return queue_question(u, text, n);
+    if (state_is_busy(s) || state_is_reading(s)) return queue_question(u, text, n);
     int64_t question = 0;
     int rc;
     if (s->editing) {
@@ -107,6 +107,16 @@ int update_send(struct update *u, const char *text, size_t n) {
             rc = chat_add(&s->chat, &node, u->err);
     }
     return rc ? rc : add_answer(u, question, NULL);
+}
+
+int update_send_queue(struct update *u) {
+    struct app_state *s = u->s;
+    if (s->queued.n == 0 || state_is_busy(s) || state_is_reading(s)) return 0;
+    struct buf next = s->queued;
+    s->queued = (struct buf){0};
+    int rc = update_send(u, next.p, next.n);
+    buf_deinit(&next);
+    return rc;
 }
 
 int update_regen(struct update *u, int64_t question, const char *seed) {
@@ -189,6 +199,10 @@ static int summarize_parts(struct update *u, size_t n) {
 
 int update_summarize(struct update *u, size_t n) {
     struct app_state *s = u->s;
+    if (n == 0 && state_is_reading(s)) {
+        state_notice(s, false, "%s is still being read", s->file.name);
+        return 0;
+    }
     if (n == 0) n = s->n_docs;
     if (s->n_docs == 0)
         state_notice(s, false, "no document here; /file PATH adds one");
@@ -366,12 +380,7 @@ static int finish(struct update *u, enum chat_end end) {
     int rc = 0;
     if (update_seeds_go_on(u, node ? node->parent : 0, end, &rc) || rc) return rc;
     rc = update_fx(u, FX_BELL, 0, 0, NULL);
-    if (rc || s->queued.n == 0 || end == CHAT_FAILED) return rc;
-    struct buf next = s->queued;
-    s->queued = (struct buf){0};
-    rc = update_send(u, next.p, next.n);
-    buf_deinit(&next);
-    return rc;
+    return rc || end == CHAT_FAILED ? rc : update_send_queue(u);
 }
 
 /* ---- a question that was not sent ---------------------------------------------------------------

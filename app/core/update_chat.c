@@ -186,8 +186,12 @@ static size_t input_width(const struct app_state *s) {
 
 int update_take_back_queue(struct update *u) {
     struct app_state *s = u->s;
-    int rc = edit_give_back(&s->input, s->queued.p, s->queued.n, u->err);
-    buf_cut(&s->queued, 0);
+    struct buf typed = {0};
+    int rc = edit_copy(&s->input, &typed, u->err);
+    if (!rc && typed.n > 0) rc = buf_printf(&s->queued, u->err, "\n%s", buf_str(&typed));
+    if (!rc) rc = edit_give_back(&s->input, s->queued.p, s->queued.n, u->err);
+    if (!rc) buf_cut(&s->queued, 0);
+    buf_deinit(&typed);
     return rc;
 }
 

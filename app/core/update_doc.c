@@ -5,6 +5,7 @@
 #include "app/core/doc_rows.h"
 #include "app/core/find.h"
 #include "app/core/say.h"
+#include "app/core/text.h"
 
 #include <string.h>
 
@@ -242,9 +243,23 @@ static void say_counted(struct app_state *s, const struct open_doc *d) {
         state_notice(s, false, "%s: %s tokens, fits (%s)", d->d.name, count, limit);
 }
 
+/* What was asked meanwhile goes with the document, or back to where it was typed. */
+static int take_file(struct update *u) {
+    struct app_state *s = u->s;
+    size_t n = strlen(u->ev->text);
+    n = text_floor(u->ev->text, n, n < sizeof s->file.name ? n : sizeof s->file.name - 1);
+    memcpy(s->file.name, u->ev->text, n);
+    s->file.name[n] = 0;
+    s->file.since = s->now;
+    if (n > 0) s->notice.text[0] = 0; /* its line is what matters now */
+    if (u->ev->flag && s->queued.n > 0) return update_take_back_queue(u);
+    return update_send_queue(u);
+}
+
 int update_doc_event(struct update *u) {
     struct app_state *s = u->s;
     if (u->ev->kind == EV_DOC) return add_doc(u);
+    if (u->ev->kind == EV_FILE) return take_file(u);
     for (size_t i = 0; i < s->n_docs; i++)
         if (s->doc[i].d.id == u->ev->id) {
             s->doc[i].d.n_tokens = u->ev->number;

@@ -222,17 +222,6 @@ void term_bell(term *t) {
     write_all(t->fd, "\a", 1);
 }
 
-void term_interrupts(term *t, bool on) {
-    enum { CTRL_C = 3 };
-    struct termios now;
-    if (!t || tcgetattr(t->fd, &now)) return;
-    now.c_lflag &= (tcflag_t) ~(ISIG | NOFLSH);
-    if (on) now.c_lflag |= ISIG | NOFLSH;
-    now.c_cc[VINTR] = CTRL_C;
-    now.c_cc[VQUIT] = now.c_cc[VSUSP] = _POSIX_VDISABLE;
-    tcsetattr(t->fd, TCSANOW, &now);
-}
-
 void term_pause(term *t) {
     (void)t;
     term_restore();

@@ -33,8 +33,6 @@ int term_read(term *t, struct keys *keys, ox_err *err);
 int term_draw(term *t, const struct frame *f, ox_err *err);   /* what changed, in one write */
 int term_copy(term *t, const char *s, size_t n, ox_err *err); /* clipboard, OSC 52 */
 void term_bell(term *t);
-/* on: Ctrl-C sends SIGINT while this thread cannot read keys; what is typed meanwhile waits. */
-void term_interrupts(term *t, bool on);
 void term_pause(term *t); /* gives the terminal back: suspend, editor */
 void term_resume(term *t);
 void term_restore(void); /* [any], async-signal-safe: modes and screen as before term_open */

@@ -83,7 +83,7 @@ static const struct hint *pick(const struct app_state *s, size_t *n) {
     if (s->focus == FOCUS_CHAT && s->n_docs > 0) return USE(reading_cites);
     if (s->focus == FOCUS_CHAT) return USE(reading);
     if (s->focus == FOCUS_DOC) return USE(in_doc);
-    if (state_is_busy(s)) return USE(busy);
+    if (state_is_busy(s) || state_is_reading(s)) return USE(busy);
     if (s->n_docs == 0) return USE(idle);
     return s->pane.doc.w > 0 ? USE(with_doc) : USE(doc_hidden);
 #undef USE
@@ -137,7 +137,12 @@ static void event_words(const struct app_state *s, char *out, size_t n) {
                  s->seeds.n);
     else if (s->notice.text[0])
         snprintf(out, n, "%s", s->notice.text);
-    else if (s->notice.standing[0])
+    else if (state_is_reading(s)) {
+        size_t name = text_floor(s->file.name, strlen(s->file.name), 24);
+        bool is_cut = s->file.name[name] != 0;
+        snprintf(out, n, "reading %.*s%s, %d s; Esc or Ctrl-C stops it", (int)name, s->file.name,
+                 is_cut ? ".." : "", (int)(s->now - s->file.since));
+    } else if (s->notice.standing[0])
         snprintf(out, n, "%s", s->notice.standing);
     else if (!s->is_loaded && s->loading[0])
         snprintf(out, n, "loading %s", s->loading);

@@ -410,6 +410,84 @@ static void test_actions__a_folded_paste_says_what_it_can_be(void **state) {
     stage_close(&st);
 }
 
+static struct event file_event(const char *name, bool failed) {
+    return (struct event){.kind = EV_FILE, .text = name, .flag = failed};
+}
+
+/* What is asked while a file is read waits for it, and comes back if it does not come. */
+static void test_actions__question_waits_for_the_file(void **state) {
+    static const struct {
+        bool fails;
+        const char *typed, *input;
+    } cases[] = {{false, "", ""},
+                 {false, "more", "more"},
+                 {true, "", "Which one?"},
+                 {true, "more", "Which one?\nmore"}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        struct stage st;
+        struct buf input = {0};
+        char keys[32];
+        stage_open(&st, 100, 24);
+        stage_event(&st, file_event("slow.pdf", false));
+        st.now += 3.5;
+        stage_event(&st, (struct event){.kind = EV_TICK});
+        assert_true(st.s.dirty);
+        assert_true(stage_has(&st, "reading slow.pdf, 3 s; Esc or Ctrl-C stops it"));
+        stage_keys(&st, "'Which one?' Enter");
+        assert_null(stage_effect(&st, FX_ASK));
+        assert_true(stage_has(&st, "queued: sent when done"));
+        snprintf(keys, sizeof keys, "'%s'", cases[i].typed);
+        stage_keys(&st, keys);
+        stage_event(&st, file_event("", cases[i].fails));
+        assert_int_equal(stage_effect(&st, FX_ASK) != NULL, !cases[i].fails);
+        assert_int_equal(edit_copy(&st.s.input, &input, NULL), 0);
+        assert_string_equal(buf_str(&input), cases[i].input);
+        assert_int_equal(st.s.queued.n, 0);
+        assert_false(stage_has(&st, "slow.pdf"));
+        buf_deinit(&input);
+        stage_close(&st);
+    }
+}
+
+/* An answer and a file at once: the question waits for both, whichever is first. */
+static void test_actions__question_waits_for_file_and_answer(void **state) {
+    for (int file_first = 0; file_first < 2; file_first++) {
+        struct stage st;
+        const struct event ends[2] = {{.kind = EV_DONE, .end = CHAT_DONE}, file_event("", false)};
+        stage_open(&st, 100, 24);
+        stage_keys(&st, "'First?' Enter");
+        stage_answer(&st, "Yes.");
+        stage_event(&st, file_event("slow.pdf", false));
+        stage_keys(&st, "'Second?' Enter");
+        effect_list_clear(&st.fx);
+        stage_event(&st, ends[file_first]);
+        assert_null(stage_effect(&st, FX_ASK));
+        stage_event(&st, ends[!file_first]);
+        assert_non_null(stage_effect(&st, FX_ASK));
+        stage_close(&st);
+    }
+}
+
+/* Esc and Ctrl-C are for the file, as its line says, and leave what is typed where it is. */
+static void test_actions__stops_the_file_first(void **state) {
+    static const char *const keys[] = {"Esc", "Ctrl-C"};
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        struct stage st;
+        stage_open(&st, 100, 24);
+        stage_keys(&st, "'First?' Enter");
+        stage_event(&st, file_event("slow.pdf", false));
+        stage_keys(&st, "'typed'");
+        stage_keys(&st, keys[i]);
+        assert_non_null(stage_effect(&st, FX_STOP_FILE));
+        assert_null(stage_effect(&st, FX_STOP));
+        assert_false(edit_is_empty(&st.s.input));
+        stage_event(&st, file_event("", true));
+        stage_keys(&st, keys[i]);
+        assert_non_null(stage_effect(&st, FX_STOP));
+        stage_close(&st);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_actions__a_covered_talk_comes_back),
@@ -427,6 +505,9 @@ int main(void) {
         cmocka_unit_test(test_actions__part_of_a_file_keeps_its_lines),
         cmocka_unit_test(test_actions__refused_arguments),
         cmocka_unit_test(test_actions__tab_behind_a_slash),
+        cmocka_unit_test(test_actions__question_waits_for_the_file),
+        cmocka_unit_test(test_actions__question_waits_for_file_and_answer),
+        cmocka_unit_test(test_actions__stops_the_file_first),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

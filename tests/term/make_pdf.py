@@ -1,7 +1,7 @@
 """make_pdf.py OUT KIND - small PDF files for test_documents.sh, written from the file format itself.
 
 text: two pages of lines. blank: a page without text. bomb: a page whose stream unpacks to 100 MB.
-columns: a page of two columns.
+columns: a page of two columns. slow: minutes for pdftotext, pages that share one of 20,000 words.
 """
 import sys
 import zlib
@@ -32,18 +32,23 @@ def content(kind):
     if kind == "columns":
         left, right = (rows(lines, 11) for lines in COLUMNS)
         return [f"BT /F1 10 Tf 60 720 Td {left}ET BT /F1 10 Tf 320 720 Td {right}ET".encode()]
+    if kind == "slow":
+        words = "".join(f"1 0 0 1 {i * 389 % 600} {i * 577 % 790} Tm (w{i}) Tj " for i in range(20000))
+        return [f"BT /F1 4 Tf {words}ET".encode()] * 500
     return [f"BT /F1 12 Tf 72 720 Td {rows(lines)}ET".encode() for lines in PAGES]
 
 
 def main(path, kind):
     pages = content(kind)
     objects = [b"<< /Type /Catalog /Pages 2 0 R >>", None, b"<< /Type /Font /Subtype /Type1 /BaseFont /Courier >>"]
-    kids = []
+    kids, streams = [], {}
     for page in pages:
-        data = zlib.compress(page, 9)
-        objects.append(b"<< /Length %d /Filter /FlateDecode >>\nstream\n%s\nendstream" % (len(data), data))
+        if page not in streams:
+            data = zlib.compress(page, 9)
+            objects.append(b"<< /Length %d /Filter /FlateDecode >>\nstream\n%s\nendstream" % (len(data), data))
+            streams[page] = len(objects)
         objects.append(b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents %d 0 R"
-                       b" /Resources << /Font << /F1 3 0 R >> >> >>" % len(objects))
+                       b" /Resources << /Font << /F1 3 0 R >> >> >>" % streams[page])
         kids.append(b"%d 0 R" % len(objects))
     objects[1] = b"<< /Type /Pages /Kids [%s] /Count %d >>" % (b" ".join(kids), len(kids))
     out, places = b"%PDF-1.4\n", []

@@ -23,7 +23,6 @@ start() {
     SOCKET=$SOCKET+ # the old server may still be on its way out
     export XDG_DATA_HOME="$DIR/data" XDG_CACHE_HOME="$DIR/cache" XDG_STATE_HOME="$DIR/state" XDG_CONFIG_HOME="$DIR/config"
     cat > "$DIR/run" <<RUN
-trap : INT # Ctrl-C while a file is read goes to this shell too, which is no interactive one
 export EDITOR=$DIR/editor
 $PROGRAM $@
 echo LEFT \$?

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -21,10 +22,29 @@ static void limit(int what, rlim_t n) {
     setrlimit(what, &r);
 }
 
-/* A group of its own, for kill(-pid). Both sides make it, whoever comes first: a parent that stops
+/* Held from a pipe to the fork it is for: a child that another thread forks in between would have
+ * the ends too, and neither side would see the other one's end. */
+static pthread_mutex_t forking = PTHREAD_MUTEX_INITIALIZER;
+
+/* A child with a pipe between it and us; 0 in the child, < 0: no pipe or no child, and err says so.
+ * A group of its own, for kill(-pid). Both sides make it, whoever comes first: a parent that stops
  * the child at once would find no such group, and then wait for a child that nobody told. */
-static pid_t fork_group(void) {
-    pid_t pid = fork();
+static pid_t fork_piped(const char *name, int ends[2], ox_err *err) {
+    pid_t pid = -1;
+    pthread_mutex_lock(&forking);
+    if (pipe(ends)) {
+        ox_err_set(err, OX_EIO, "cannot make a pipe: %s", strerror(errno));
+    } else {
+        fcntl(ends[0], F_SETFD, FD_CLOEXEC);
+        fcntl(ends[1], F_SETFD, FD_CLOEXEC);
+        pid = fork();
+        if (pid < 0) {
+            ox_err_set(err, OX_EFAIL, "cannot start %s: %s", name, strerror(errno));
+            close(ends[0]);
+            close(ends[1]);
+        }
+    }
+    if (pid) pthread_mutex_unlock(&forking);
     if (pid >= 0) setpgid(pid, pid);
     return pid;
 }
@@ -88,22 +108,17 @@ int child_capture(const char *const *argv, const struct child_limits *limits, in
                   struct buf *out, ox_err *err) {
     int ends[2], status = 0;
     size_t start = out->n;
-    if (pipe(ends)) return ox_err_set(err, OX_EIO, "cannot make a pipe: %s", strerror(errno));
-    fcntl(ends[0], F_SETFD, FD_CLOEXEC);
-    fcntl(ends[1], F_SETFD, FD_CLOEXEC);
-    pid_t pid = fork_group();
+    pid_t pid = fork_piped(argv[0], ends, err);
+    if (pid < 0) return err ? err->code : OX_EFAIL;
     if (pid == 0) become(argv, limits, ends[1]);
     close(ends[1]);
-    int rc = pid < 0 ? ox_err_set(err, OX_EFAIL, "cannot start %s: %s", argv[0], strerror(errno))
-                     : drain(ends[0], stop_fd, limits, out, err);
+    int rc = drain(ends[0], stop_fd, limits, out, err);
     close(ends[0]);
-    if (pid > 0) {
-        if (rc) kill(-pid, SIGKILL);
-        while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-        }
-        kill(-pid, SIGKILL); /* helpers it may have left */
-        if (!rc) rc = judge(status, argv[0], err);
+    if (rc) kill(-pid, SIGKILL);
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
     }
+    kill(-pid, SIGKILL); /* helpers it may have left */
+    if (!rc) rc = judge(status, argv[0], err);
     if (rc) buf_cut(out, start);
     return rc ? ox_err_wrap(err, rc, argv[0]) : 0;
 }
@@ -150,16 +165,10 @@ int child_feed(const char *const *argv, const char *const *env, const char *s, s
     enum { WALL_S = 3 };
     int ends[2], status = 0;
     double end = clock_s() + WALL_S;
-    if (pipe(ends)) return ox_err_set(err, OX_EIO, "cannot make a pipe: %s", strerror(errno));
-    fcntl(ends[0], F_SETFD, FD_CLOEXEC);
-    fcntl(ends[1], F_SETFD, FD_CLOEXEC);
-    pid_t pid = fork_group();
+    pid_t pid = fork_piped(argv[0], ends, err);
+    if (pid < 0) return err ? err->code : OX_EFAIL;
     if (pid == 0) become_fed(argv, env, ends[0]);
     close(ends[0]);
-    if (pid < 0) {
-        close(ends[1]);
-        return ox_err_set(err, OX_EFAIL, "cannot start %s: %s", argv[0], strerror(errno));
-    }
     bool fed = feed(ends[1], s, n, end);
     close(ends[1]);
     pid_t done;
@@ -186,7 +195,9 @@ int child_wait(const char *const *argv, ox_err *err) {
     sigaction(SIGINT, &ignore, &interrupt);
     sigaction(SIGQUIT, &ignore, &quit);
     sigaction(SIGTSTP, &usual, &stop);
+    pthread_mutex_lock(&forking);
     pid_t pid = fork();
+    if (pid) pthread_mutex_unlock(&forking);
     if (pid == 0) {
         signal(SIGINT, SIG_DFL);
         signal(SIGQUIT, SIG_DFL);

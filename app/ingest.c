@@ -133,23 +133,28 @@ static const char *kind_by_name(const char *name) {
     return "text";
 }
 
-/* Form feeds begin pages; they are taken out, so that no control byte is part of a document. */
+/* Form feeds begin pages. They are taken out, so that no control byte is part of a document; one
+ * inside a line leaves a line end, or the words around it would be one. */
 static int cut_pages(struct ingest *in, ox_err *err) {
     size_t n = 0, cap = 0;
     int rc = ox_grow(&in->pages, &cap, 1, sizeof *in->pages, err);
     if (rc) return rc;
     in->pages[0] = 0;
     in->n_pages = 1;
+    in->stats.n_lines = 0;
     for (size_t i = 0; i < in->text.n; i++) {
-        if (in->text.p[i] != '\f') {
-            in->text.p[n++] = in->text.p[i];
-            continue;
+        bool feed = in->text.p[i] == '\f', inside = feed && n > 0 && in->text.p[n - 1] != '\n';
+        if (!feed || inside) {
+            in->text.p[n++] = inside ? '\n' : in->text.p[i];
+            in->stats.n_lines += in->text.p[n - 1] == '\n';
         }
+        if (!feed) continue;
         rc = ox_grow(&in->pages, &cap, in->n_pages + 1, sizeof *in->pages, err);
         if (rc) return rc;
         in->pages[in->n_pages++] = n;
     }
     buf_cut(&in->text, n);
+    in->stats.n_lines += n > 0 && in->text.p[n - 1] != '\n';
     /* pdftotext closes the last page too */
     if (in->n_pages > 1 && in->pages[in->n_pages - 1] == n) in->n_pages--;
     return 0;
@@ -229,7 +234,8 @@ static int read_plain(struct ingest *in, const struct ingest_opts *opts, ox_err 
         return ox_err_fix(err, "utf-8, utf-16le, utf-16be or windows-1252; others: iconv");
     }
     in->kind = strcmp(buf_str(&in->path), "-") == 0 ? "stdin" : kind_by_name(buf_str(&in->path));
-    return charset_decode(in->charset, in->raw.p, in->raw.n, false, &in->text, &in->stats, err);
+    int rc = charset_decode(in->charset, in->raw.p, in->raw.n, true, &in->text, &in->stats, err);
+    return rc || !memchr(buf_str(&in->text), '\f', in->text.n) ? rc : cut_pages(in, err);
 }
 
 static int convert(struct ingest *in, const struct ingest_opts *opts, ox_err *err) {
@@ -296,7 +302,8 @@ static int pick_lines(struct ingest *in, struct range r, ox_err *err) {
 static int pick_pages(struct ingest *in, struct range r, ox_err *err) {
     if (!in->n_pages) {
         ox_err_set(err, OX_EUSAGE, "%s has no pages", buf_str(&in->path));
-        return ox_err_fix(err, "FILE:FROM-TO takes lines; pages are for PDF files");
+        return ox_err_fix(
+            err, "FILE:FROM-TO takes lines; a PDF file has pages, a text with form feeds too");
     }
     if (!r.to || r.to > in->n_pages) r.to = in->n_pages;
     if (!r.from || r.from > in->n_pages || r.to < r.from)

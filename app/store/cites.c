@@ -65,7 +65,7 @@ static void sources_deinit(struct sources *s) {
 
 static int add_source(store *st, struct sources *s, int64_t doc, uint64_t from, uint64_t to,
                       ox_err *err) {
-    size_t n = 0, page;
+    size_t n = 0, page, *pages = NULL, n_pages = 0;
     cite_index *index = NULL;
     struct cited_source *d;
     for (size_t i = 0; i < s->n; i++)
@@ -81,6 +81,9 @@ static int add_source(store *st, struct sources *s, int64_t doc, uint64_t from, 
     rc = store_doc_text(st, doc, from, to, &s->text[s->n], &n, err);
     if (!rc) rc = store_doc_byte_at(st, doc, from, &d->doc.first_line, &page, err);
     if (!rc) rc = cite_index_new(s->text[s->n], n, &index, err);
+    if (!rc) rc = store_doc_pages(st, doc, &pages, &n_pages, err);
+    if (!rc) rc = cite_index_pages(index, pages, n_pages, from, err);
+    ox_free(pages);
     d->doc.text = s->text[s->n];
     d->doc.index = index;
     s->n++; /* freed with the others, also half made */

@@ -108,6 +108,14 @@ else
     echo "SKIP PDF: pdftotext or python3 is missing"
 fi
 
+# form feeds: pages, and a quotation that goes on overleaf (head, page number and hyphen are no words of it)
+printf 'Report 1\nIt was seen that the lan-\n1\n\fReport 2\ntern was out\n2\fReport 3\nand so on\n3\n' >feeds.txt
+cp script script1; echo 'answer It says "seen that the lantern was out".' >script
+ask -f feeds.txt --cite "when?"; is_rc 0 "form feeds"
+out_has '[1] feeds.txt:2-5 p. 1-2 bytes 16-58 folded' "a quotation over a page end"
+docs show feeds.txt:p3; out_has '     7  Report 3' "page three of a text"
+mv script1 script
+
 # no documents
 printf 'PK\003\004 and more' >zip.txt; printf '\177ELF\002\001\001' >program; head -c 300 /dev/zero >>program
 printf '\037\213\010\000xyz' >log.gz; head -c 4000 /dev/urandom >noise; mkfifo fifo; mkdir folder; : >empty

@@ -42,6 +42,7 @@ static int make(void **state) {
         "ELF\2\1\1\0\0\0\0\0\0\0\0\0",
         16);
     put("page.html", "<!doctype html><p>Hello <b>you</b></p>", 38);
+    put("feeds.txt", "one\n\ftwo\fthree\n\f", 16);
     put("latin.txt", "caf\xE9\r\nbar", 9);
     put("zip.txt", "PK\3\4rest of it", 14);
     return mkfifo(path("fifo"), 0600) | mkdir(path("folder"), 0700);
@@ -64,6 +65,9 @@ static void test_ingest__parts(void **state) {
         {"five.txt:4-", "four\nfive", 4},
         {"five.txt:1-99", "one\ntwo\nthree\nfour\nfive", 1},
         {"a:1-2", "named so\n", 1},
+        {"feeds.txt", "one\ntwo\nthree\n", 1},
+        {"feeds.txt:p2", "two\n", 2},
+        {"feeds.txt:p3", "three\n", 3},
         {"latin.txt", "caf\xC3\xA9\nbar", 1},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -98,6 +102,8 @@ static void test_ingest__refusals(void **state) {
         {"five.txt:6", OX_EUSAGE, "has 5 lines, the range begins at 6"},
         {"five.txt:4-2", OX_EUSAGE, "has 5 lines; the range 4-2 is backwards"},
         {"five.txt:p1", OX_EUSAGE, "has no pages"},
+        {"feeds.txt:p4", OX_EUSAGE, "has 3 pages"},
+        {"feeds.txt:4", OX_EUSAGE, "has 3 lines"},
         {"five.txt:x", OX_ENOTFOUND, "cannot open"},
         {"five.txt:1-x", OX_ENOTFOUND, "cannot open"},
     };

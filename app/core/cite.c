@@ -18,7 +18,8 @@ static const struct {
 };
 
 static bool is_blank_char(int32_t c) {
-    return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == 0xA0 || c == 0x3000;
+    return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == 0xA0 || c == 0x202F ||
+           c == 0x3000;
 }
 
 /* May stand between a quotation mark and the word before or behind the quotation. */
@@ -41,12 +42,16 @@ static int32_t char_at(const char *s, size_t n, size_t i) {
 }
 
 /* The row of an opening mark at byte i, or -1. A straight mark opens only before a visible
- * character and not behind a letter: 5" and don't open nothing. */
+ * character and not behind a letter: 5" and don't open nothing. French has a space within its
+ * marks.
+ */
 static int opens_at(const char *s, size_t n, size_t i, size_t len, int32_t c) {
     for (size_t k = 0; k < sizeof marks / sizeof marks[0]; k++) {
         if (marks[k].open != c) continue;
         bool straight = c == '"' || c == '\'' || c == 0x2018;
-        if (is_blank_char(char_at(s, n, i + len))) return -1;
+        bool french = c == 0xAB || c == 0x2039;
+        int32_t next = char_at(s, n, i + len);
+        if (is_blank_char(next) && !(french && next != '\n')) return -1;
         if (straight && is_word_like(char_before(s, i))) return -1;
         return (int)k;
     }

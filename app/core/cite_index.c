@@ -44,7 +44,8 @@ int32_t cite_char(const char *s, size_t n, size_t *len) {
     return c;
 }
 
-/* Quotation marks and dashes of all kinds become the two that a keyboard has. */
+/* Quotation marks of all kinds are alike, and so are dashes. Double and single ones too: within a
+ * quotation the marks of the document become the other kind. */
 static int32_t plain_mark(int32_t c) {
     switch (c) {
     case 0x2018:
@@ -56,14 +57,15 @@ static int32_t plain_mark(int32_t c) {
     case 0x203A:
     case 0x60:
     case 0xB4:
-    case 0x2BC: return '\'';
+    case 0x2BC:
+    case '"':
     case 0x201C:
     case 0x201D:
     case 0x201E:
     case 0x201F:
     case 0x2033:
     case 0xAB:
-    case 0xBB: return '"';
+    case 0xBB: return '\'';
     case 0x2010:
     case 0x2011:
     case 0x2012:

@@ -1,5 +1,6 @@
-/* find.h - words in a text, as searches and filters on the screen look for them: ASCII letters
- * alike, everything else byte by byte. Pure, any thread. */
+/* find.h - words in a text, as searches and filters on the screen look for them: letters of either
+ * case alike. What is found has as many bytes as the words, so the few letters whose other case is
+ * longer or shorter in UTF-8 (the capital sharp s) are not. Pure, any thread. */
 #ifndef CORE_FIND_H
 #define CORE_FIND_H
 

@@ -191,7 +191,8 @@ int store_chat_find(store *st, const char *name, int64_t *chat, ox_err *err) {
                           name, m, &n, err);
     if (!rc && n == 0)
         rc = find_matches(st,
-                          "SELECT id, uid FROM session WHERE lower(title) = lower(:name) LIMIT 2",
+                          "SELECT id, uid FROM session WHERE has_words(title, :name) AND "
+                          "length(CAST(title AS BLOB)) = length(CAST(:name AS BLOB)) LIMIT 2",
                           name, m, &n, err);
     if (rc) return rc;
     if (n == 1) {
@@ -278,8 +279,8 @@ int store_chat_list(store *st, const struct store_filter *f,
     struct query q =
         db_query(st->db, CHAT_COLUMNS
                  "WHERE s.updated_us >= :since AND (:before = 0 OR (s.updated_us < :before "
-                 "AND s.pinned = 0)) AND (:title IS NULL OR instr(lower(s.title), "
-                 "lower(:title)) > 0 OR (length(:title) >= 2 AND substr(s.uid, 1, "
+                 "AND s.pinned = 0)) AND (:title IS NULL OR has_words(s.title, "
+                 ":title) OR (length(:title) >= 2 AND substr(s.uid, 1, "
                  "length(:title)) = lower(:title))) ORDER BY s.pinned DESC, s.updated_us "
                  "DESC, s.id DESC LIMIT :limit OFFSET :skip");
     query_i64(&q, ":since", f->since_us);

@@ -1,5 +1,6 @@
 /* store.c - oxbow.db as a whole: opening, transactions, the model in use, what happens when the
  * disk is full. Conversations are in chats.c and messages.c, documents in docs.c. */
+#include "app/core/find.h"
 #include "app/core/text.h"
 #include "app/store/inner.h"
 #include "app/store/migrate.h"
@@ -127,6 +128,22 @@ static int open_reserve(store *st, struct db_opts *how, ox_err *err) {
     return rc;
 }
 
+/* SQL function: has_words(text, words), as filters on the screen see it; lower() knows ASCII only.
+ */
+static void has_words(sqlite3_context *ctx, int n, sqlite3_value **arg) {
+    const char *text = (const char *)sqlite3_value_text(arg[0]);
+    const char *words = (const char *)sqlite3_value_text(arg[1]);
+    (void)n;
+    bool has = text && words && find_words(text, strlen(text), 0, words) != SIZE_MAX;
+    sqlite3_result_int(ctx, has);
+}
+
+static int add_functions(store *st, ox_err *err) {
+    int how = SQLITE_UTF8 | SQLITE_DETERMINISTIC;
+    int rc = sqlite3_create_function(st->db->sq, "has_words", 2, how, NULL, has_words, NULL, NULL);
+    return rc ? ox_err_set(err, OX_ENOMEM, "not enough memory for the history") : 0;
+}
+
 int store_open(const char *path, bool read_only, store **out, ox_err *err) {
     struct db_opts how = {.path = path,
                           .what = "history",
@@ -140,6 +157,7 @@ int store_open(const char *path, bool read_only, store **out, ox_err *err) {
     st->lock_fd = -1;
     int rc = open_reserve(st, &how, err);
     if (!rc) rc = db_open(&how, &st->db, err);
+    if (!rc) rc = add_functions(st, err);
     store_hold_reserve(st, true); /* a migration copies the whole file */
     if (!rc) rc = migrate(st->db, migrate_steps, MIGRATE_VERSION, err);
     if (!rc) rc = open_locks(st, err);

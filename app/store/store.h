@@ -64,7 +64,7 @@ struct store_chat { /* a row of the picker */
     bool pinned;
 };
 struct store_filter {
-    const char *title;  /* part of a title or start of a uid, case folded; NULL: all */
+    const char *title;  /* part of a title (core/find.h) or start of a uid; NULL: all */
     int64_t since_us;   /* used at this time or later */
     int64_t before_us;  /* last used before; 0: no limit. Pinned ones are left out */
     size_t skip, limit; /* limit 0: all */
@@ -72,8 +72,8 @@ struct store_filter {
 
 int store_chat_new(store *st, const char *title, int64_t *chat, ox_err *err);
 int store_chat_last(store *st, int64_t *chat, int64_t *leaf, ox_err *err); /* or OX_ENOTFOUND */
-/* A uid, a unique prefix of it (4 or more digits), a title, or a number in the list. OX_ENOTFOUND
- * names the closest three, OX_EUSAGE two that both match. */
+/* A uid, a unique prefix of it (4 or more digits), a title in either case, or a number in the list.
+ * OX_ENOTFOUND names the closest three, OX_EUSAGE two that both match. */
 int store_chat_find(store *st, const char *name, int64_t *chat, ox_err *err);
 int store_chat_get(store *st, int64_t chat, struct store_chat *out, ox_err *err);
 /* Pinned first, then newest first. */

@@ -442,6 +442,7 @@ static void test_chats__list_filters(void **state) {
         snprintf(title, sizeof title, "%s %d", i % 3 ? "Letter" : "Harbour", i);
         OK(store_chat_new(st, title, &id, err));
     }
+    OK(store_chat_title(st, id, "Letter über alles", STORE_TITLE_USER, err));
     OK(store_chat_pin(st, id, true, err));
     static const struct {
         const char *name;
@@ -450,6 +451,7 @@ static void test_chats__list_filters(void **state) {
     } cases[] = {
         {"all", {0}, 30},
         {"title, any case", {.title = "hARB"}, 10},
+        {"letters outside ASCII", {.title = "ÜBER"}, 1},
         {"limit", {.limit = 7}, 7},
         {"skip", {.skip = 25}, 5},
         {"older than the future, without pinned", {.before_us = INT64_MAX}, 29},

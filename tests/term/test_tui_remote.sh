@@ -46,8 +46,8 @@ stops() { # mode, text on the screen before Esc, how many answers were stopped t
         sleep 0.02
     done
     took=$((($(now) - t) / 1000000))
-    # 40 ms tell Esc from Alt, 50 ms are the wait of curl, the rest is tmux and this script
-    [ $took -lt 700 ] || fail "Esc took $took ms"
+    # 40 ms tell Esc from Alt, 50 ms are the wait of curl; a busy machine takes its time, a server for ever
+    [ $took -lt 3000 ] || fail "Esc took $took ms"
     echo "# Esc in $1: $took ms"
 }
 stops slow "word3" 1

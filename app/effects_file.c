@@ -23,17 +23,7 @@ int effects_take_document(struct effects *fx, struct ingest *in, cite_index *ind
     int rc = text_show(&name, buf_str(&in->name), in->name.n, TEXT_LINE, err);
     if (!rc) rc = text_show(&base, buf_str(&in->name), in->n_base, TEXT_LINE, err);
     if (!rc && fx->writes) {
-        const struct store_doc d = {.name = buf_str(&base),
-                                    .text = text,
-                                    .n_bytes = n,
-                                    .pages = in->pages,
-                                    .n_pages = in->n_pages,
-                                    .kind = in->kind,
-                                    .encoding = charset_name(in->charset),
-                                    .converter = in->converter,
-                                    .source_path = buf_str(&in->path),
-                                    .source = in->raw.p,
-                                    .n_source = in->raw.n};
+        const struct store_doc d = kept_row(in, buf_str(&base));
         rc = store_doc_add(fx->st, &d, &id, err);
     }
     if (!rc && !index) rc = cite_index_new(text, n, &index, err);

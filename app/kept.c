@@ -90,3 +90,17 @@ int kept_or_file(store *st, const char *spec, const struct ingest_opts *opts, st
     if (rc && err) *err = failed;
     return rc;
 }
+
+struct store_doc kept_row(const struct ingest *in, const char *name) {
+    return (struct store_doc){.name = name,
+                              .text = buf_str(&in->text),
+                              .n_bytes = in->text.n,
+                              .pages = in->pages,
+                              .n_pages = in->n_pages,
+                              .kind = in->kind,
+                              .encoding = charset_name(in->charset),
+                              .converter = in->converter,
+                              .source_path = buf_str(&in->path),
+                              .source = in->raw.p,
+                              .n_source = in->raw.n};
+}

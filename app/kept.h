@@ -17,6 +17,9 @@ int kept_or_file(store *st, const char *spec, const struct ingest_opts *opts, st
 /* The second half of it, for a file that another thread looked for: rc and err are those of
  * ingest_open. Returns 0 if the database had the document, else rc with what is to be said. */
 int kept_instead(store *st, const char *spec, int rc, struct ingest *out, ox_err *err);
+/* What the database is to keep of a document that was read. All but the name, which is shown, is
+ * borrowed from `in`. */
+struct store_doc kept_row(const struct ingest *in, const char *name);
 /* Its id and the range behind the colon ("" if there is none), for a name that may hold colons. */
 int kept_find(store *st, const char *spec, int64_t *id, const char **range, ox_err *err);
 

@@ -2,6 +2,7 @@
 #include "app/talk_save.h"
 
 #include "app/clock.h"
+#include "app/kept.h"
 #include "app/saved_turn.h"
 #include "app/store/cites.h"
 
@@ -85,18 +86,7 @@ int save_tokens(struct talk *t, ox_err *err) {
 static int store_whole(struct talk *t, const struct ingest *in, int64_t *id, ox_err *err) {
     char *name = ox_memdup(buf_str(&in->name), in->n_base, "a name", err);
     if (!name) return OX_ENOMEM;
-    const struct store_doc row = {.name = name,
-                                  .text = in->text.p,
-                                  .n_bytes = in->text.n,
-                                  .n_lines = in->stats.n_lines,
-                                  .pages = in->pages,
-                                  .n_pages = in->n_pages,
-                                  .kind = in->kind,
-                                  .encoding = charset_name(in->charset),
-                                  .converter = in->converter,
-                                  .source_path = buf_str(&in->path),
-                                  .source = in->raw.p,
-                                  .n_source = in->raw.n};
+    const struct store_doc row = kept_row(in, name);
     bool ready = false;
     int rc = store_doc_add(t->st, &row, id, err);
     /* Another oxbow may be reading in the same file; it is done in a moment. */

@@ -5,6 +5,7 @@
 #include "app/clock.h"
 #include "app/core/budget.h"
 #include "app/core/quoted.h"
+#include "app/core/text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -143,14 +144,15 @@ static int make_steps(struct summarize *s, ox_err *err) {
 /* --- what an earlier run kept
  * ---------------------------------------------------------------------- */
 
-/* FNV-1a: another wording of the prompts is another job. */
+/* Another wording of the prompts is another job. */
 static uint64_t digest_prompts(void) {
     static const char *const names[] = {"document", "summarize", "summarize_list",
                                         "summarize_quote", "summarize_sentences"};
-    uint64_t h = 14695981039346656037u;
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        for (const char *p = prompt_builtin(names[i]); p && *p; p++)
-            h = (h ^ (unsigned char)*p) * 1099511628211u;
+    uint64_t h = TEXT_HASH;
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        const char *text = prompt_builtin(names[i]);
+        h = text_hash(h, text ? text : "", text ? strlen(text) : 0);
+    }
     return h;
 }
 

@@ -5,6 +5,8 @@
  * anywhere else makes another text of it. */
 #include "app/core/cite_index.h"
 
+#include "app/core/text.h"
+
 #include <string.h>
 
 enum {
@@ -21,14 +23,14 @@ struct page {
     struct edge top, bottom; /* from the outermost line inwards */
 };
 
-/* Numbers count as one digit: page numbers grow. FNV-1a. */
+/* Numbers count as one digit: page numbers grow. */
 static uint64_t line_key(const char *p, size_t n) {
-    uint64_t key = 14695981039346656037u;
+    uint64_t key = TEXT_HASH;
     char last = 0;
     for (size_t i = 0; i < n; i++) {
         char c = p[i] >= '0' && p[i] <= '9' ? '0' : p[i];
         if (c == ' ' || c == '\t' || (c == '0' && last == '0')) continue;
-        key = (key ^ (unsigned char)c) * 1099511628211u;
+        key = text_hash(key, &c, 1);
         last = c;
     }
     return last ? key : 0;

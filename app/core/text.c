@@ -49,6 +49,12 @@ size_t text_floor(const char *s, size_t len, size_t n) {
     return n;
 }
 
+uint64_t text_hash(uint64_t h, const char *s, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        h = (h ^ (unsigned char)s[i]) * 1099511628211u;
+    return h;
+}
+
 int text_put(struct buf *out, int32_t cp, ox_err *err) {
     utf8proc_uint8_t bytes[4];
     utf8proc_ssize_t n = utf8proc_encode_char(cp, bytes);

@@ -17,6 +17,10 @@ size_t text_next(const char *s, size_t n, int32_t *cp);
 size_t text_valid(const char *s, size_t n);
 /* The largest position <= n that does not split a character of well-formed s. */
 size_t text_floor(const char *s, size_t len, size_t n);
+/* FNV-1a of n more bytes behind those that gave h; TEXT_HASH: behind none. The database keeps some.
+ */
+#define TEXT_HASH 14695981039346656037u
+uint64_t text_hash(uint64_t h, const char *s, size_t n);
 /* Appends cp as UTF-8. */
 int text_put(struct buf *out, int32_t cp, ox_err *err);
 

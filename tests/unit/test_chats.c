@@ -225,6 +225,16 @@ static void test_chats__crash_closes_open_answers_at_next_open(void **state) {
     place_remove(&p);
 }
 
+/* "q", and an answer of model 1 that was stopped behind its first words. */
+static int64_t stopped_answer(store *st, const struct chat_ledger *cost, int64_t *chat) {
+    use_model(st, 1);
+    OK(store_chat_new(st, "t", chat, err));
+    int64_t a = ask(st, *chat, 0, "q");
+    part(st, a, "the lighthouse ", 15, 33);
+    OK(store_msg_finish(st, a, CHAT_STOPPED, cost, "user", err));
+    return a;
+}
+
 /* ends: how it was closed; 0: as a crash leaves it, in the middle of going on. */
 static void test_chats__stopped_answer_goes_on(void **state) {
     static const enum chat_end ends[] = {CHAT_DONE, CHAT_STOPPED, CHAT_CRASHED};
@@ -235,11 +245,7 @@ static void test_chats__stopped_answer_goes_on(void **state) {
         int64_t chat = 0;
         place_make(&p);
         store *st = store_at(p.db);
-        use_model(st, 1);
-        OK(store_chat_new(st, "t", &chat, err));
-        int64_t a = ask(st, chat, 0, "q");
-        part(st, a, "the lighthouse ", 15, 33);
-        OK(store_msg_finish(st, a, CHAT_STOPPED, &cost, "user", err));
+        int64_t a = stopped_answer(st, &cost, &chat);
         OK(store_msg_path(st, a, collect_node, &c, err));
         OK(store_msg_reopen(st, chat, a, &c.node[1], err));
         part(st, a, "went dark", 9, 34);
@@ -279,11 +285,7 @@ static void test_chats__answer_goes_on_with_another_model(void **state) {
         int64_t chat = 0;
         place_make(&p);
         store *st = store_at(p.db);
-        use_model(st, 1);
-        OK(store_chat_new(st, "t", &chat, err));
-        int64_t a = ask(st, chat, 0, "q");
-        part(st, a, "the lighthouse ", 15, 33);
-        OK(store_msg_finish(st, a, CHAT_STOPPED, &cost, "user", err));
+        int64_t a = stopped_answer(st, &cost, &chat);
         use_model(st, 2);
         OK(store_msg_reopen(st, chat, a, &so_far, err));
         part(st, a, "went dark", 9, 503);

@@ -495,6 +495,47 @@ static int list_leaves(store *st, int64_t chat, struct buf *out, ox_err *err) {
     return rc ? rc : end;
 }
 
+/* A line of the input history that no session has, and a question of this one with its words. */
+struct typed {
+    int64_t line, message;
+};
+
+/* The first question of a session was typed before there was one. Found for all at once: a long
+ * session would look through the history for each of its messages. */
+static int list_typed(store *st, int64_t chat, struct buf *out, ox_err *err) {
+    int rc = 0;
+    struct query q = db_query(
+        st->db,
+        "WITH typed(id, words) AS (SELECT id, trim(text, ' ' || char(10)) FROM input_history WHERE "
+        "session_id IS NULL), asked(id, words) AS (SELECT id, trim(text, ' ' || char(10)) FROM "
+        "message WHERE role = 'user' AND root_id IN (SELECT l.root_id FROM branch b JOIN message l "
+        "ON l.id = b.leaf_id WHERE b.session_id = :chat)) SELECT typed.id, asked.id FROM asked "
+        "CROSS JOIN typed ON typed.words = asked.words WHERE asked.words IN (SELECT words FROM "
+        "typed)");
+    query_i64(&q, ":chat", chat);
+    while (!rc && query_row(&q)) {
+        const struct typed t = {query_col_i64(&q, 0), query_col_i64(&q, 1)};
+        rc = buf_add(out, &t, sizeof t, err);
+    }
+    int end = query_end(&q, rc ? NULL : err);
+    return rc ? rc : end;
+}
+
+/* Of these lines, those whose question is no more. */
+static int forget_typed(store *st, const struct buf *typed, ox_err *err) {
+    int rc = 0;
+    for (size_t at = 0; !rc && at < typed->n; at += sizeof(struct typed)) {
+        struct typed t;
+        memcpy(&t, typed->p + at, sizeof t);
+        struct query q = db_query(st->db, "DELETE FROM input_history WHERE id = :line AND NOT "
+                                          "EXISTS (SELECT 1 FROM message WHERE id = :message)");
+        query_i64(&q, ":line", t.line);
+        query_i64(&q, ":message", t.message);
+        rc = query_run(&q, err);
+    }
+    return rc;
+}
+
 static int delete_chat_row(store *st, int64_t chat, ox_err *err) {
     struct query q = db_query(
         st->db, "DELETE FROM draft WHERE place = (SELECT uid FROM session WHERE id = :id)");
@@ -510,7 +551,7 @@ static int delete_chat_row(store *st, int64_t chat, ox_err *err) {
 }
 
 int store_chat_delete(store *st, int64_t chat, size_t *n_messages, ox_err *err) {
-    struct buf leaves = {0};
+    struct buf leaves = {0}, typed = {0};
     size_t n = 0;
     bool own = false;
     int rc = store_chat_lock(st, chat, err);
@@ -518,16 +559,19 @@ int store_chat_delete(store *st, int64_t chat, size_t *n_messages, ox_err *err) 
     rc = store_step_begin(st, false, &own, err);
     if (rc) goto out;
     rc = list_leaves(st, chat, &leaves, err);
+    if (!rc) rc = list_typed(st, chat, &typed, err);
     if (!rc) rc = delete_chat_row(st, chat, err);
     for (size_t at = 0; !rc && at < leaves.n; at += sizeof(int64_t)) {
         int64_t leaf;
         memcpy(&leaf, leaves.p + at, sizeof leaf);
         rc = store_prune(st, leaf, &n, err);
     }
+    if (!rc) rc = forget_typed(st, &typed, err);
     rc = store_step_end(st, own, rc, err);
     if (!rc && n_messages) *n_messages = n;
 out:
     store_chat_unlock(st, chat);
     buf_deinit(&leaves);
+    buf_deinit(&typed);
     return rc ? ox_err_wrap(err, rc, "delete session") : 0;
 }

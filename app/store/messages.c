@@ -501,13 +501,7 @@ int store_prune(store *st, int64_t leaf, size_t *n_deleted, ox_err *err) {
         int end = query_end(&q, rc ? NULL : err);
         if (!rc) rc = end;
         if (rc || !found) break;
-        /* The first question of a session was typed before there was one. */
-        rc = run_with_id(st,
-                         "DELETE FROM input_history WHERE session_id IS NULL AND trim(text, ' ' || "
-                         "char(10)) = (SELECT trim(text, ' ' || char(10)) FROM message WHERE id = "
-                         ":id AND role = 'user')",
-                         leaf, err);
-        if (!rc) rc = run_with_id(st, "DELETE FROM message WHERE id = :id", leaf, err);
+        rc = run_with_id(st, "DELETE FROM message WHERE id = :id", leaf, err);
         if (!rc && n_deleted) ++*n_deleted;
         leaf = parent;
     }

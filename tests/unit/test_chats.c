@@ -377,6 +377,39 @@ static void test_chats__crash_leaves_checked_citations(void **state) {
     place_remove(&p);
 }
 
+static int count_lines(void *user, const char *text) {
+    (void)text;
+    ++*(int *)user;
+    return 0;
+}
+static int history_lines(store *st) {
+    int n = 0;
+    OK(store_input_list(st, 100, count_lines, &n, err));
+    return n;
+}
+
+/* What was typed before there was a session goes with the last session that has the question. */
+static void test_chats__delete_takes_the_lines_of_its_questions(void **state) {
+    store *st = store_at(":memory:");
+    int64_t chat = 0, fork = 0;
+    use_model(st, 1);
+    OK(store_input_add(st, 0, "  a first question\n", err));
+    OK(store_input_add(st, 0, "a second", err));
+    OK(store_input_add(st, 0, "an answer", err));
+    OK(store_input_add(st, 0, "never asked", err));
+    OK(store_chat_new(st, "t", &chat, err));
+    OK(store_input_add(st, chat, "typed in it", err));
+    int64_t first = turn(st, chat, 0, "a first question", "an answer");
+    OK(store_chat_fork(st, chat, first, NULL, &fork, err));
+    turn(st, chat, first, "a second ", "b");
+    assert_int_equal(history_lines(st), 5);
+    OK(store_chat_delete(st, chat, &(size_t){0}, err)); /* the fork still has the first */
+    assert_int_equal(history_lines(st), 3);
+    OK(store_chat_delete(st, fork, &(size_t){0}, err));
+    assert_int_equal(history_lines(st), 2);
+    store_close(st);
+}
+
 static void test_chats__fork_shares_and_delete_keeps_what_others_reach(void **state) {
     store *st = store_at(":memory:");
     struct store_chat row, fork_row;
@@ -511,6 +544,7 @@ int main(void) {
         cmocka_unit_test(test_chats__complete_or_shared_answers_do_not_go_on),
         cmocka_unit_test(test_chats__crash_leaves_checked_citations),
         cmocka_unit_test(test_chats__fork_shares_and_delete_keeps_what_others_reach),
+        cmocka_unit_test(test_chats__delete_takes_the_lines_of_its_questions),
         cmocka_unit_test(test_chats__found_by_uid_prefix_or_title),
         cmocka_unit_test(test_chats__list_filters),
         cmocka_unit_test(test_chats__title_rules),

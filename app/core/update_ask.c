@@ -295,16 +295,22 @@ static size_t count_part(const struct doc_text *d, const struct chat_doc *sent) 
                : (size_t)((double)d->n_tokens * (double)n / (double)all);
 }
 
+/* Tokens of the documents that went with a message, of those that are here. */
+static size_t count_docs(const struct app_state *s, const struct chat_node *m) {
+    size_t n = 0;
+    for (size_t k = 0; k < m->n_docs; k++)
+        for (size_t d = 0; d < s->n_docs; d++)
+            if (s->doc[d].d.id == m->docs[k].doc) n += count_part(&s->doc[d].d, &m->docs[k]);
+    return n;
+}
+
 /* Tokens of the path from message `i` on, about: what the next question will read. */
 static size_t count_path(const struct app_state *s, size_t i) {
     enum { MARKS = 8, BYTES_PER_TOKEN = 4 };
     size_t used = 0;
     for (; i < s->sheet.n; i++) {
         const struct chat_node *m = s->sheet.path[i];
-        used += MARKS + (m->n_tok ? m->n_tok : m->n_bytes / BYTES_PER_TOKEN);
-        for (size_t k = 0; k < m->n_docs; k++)
-            for (size_t d = 0; d < s->n_docs; d++)
-                if (s->doc[d].d.id == m->docs[k].doc) used += count_part(&s->doc[d].d, &m->docs[k]);
+        used += MARKS + (m->n_tok ? m->n_tok : m->n_bytes / BYTES_PER_TOKEN) + count_docs(s, m);
     }
     return used;
 }
@@ -447,10 +453,7 @@ static int compact_and_ask(struct update *u) {
 static size_t count_talk(const struct app_state *s) {
     size_t docs = 0;
     for (size_t i = 0; i < s->sheet.n; i++)
-        for (size_t k = 0; k < s->sheet.path[i]->n_docs; k++)
-            for (size_t d = 0; d < s->n_docs; d++)
-                if (s->doc[d].d.id == s->sheet.path[i]->docs[k].doc)
-                    docs += count_part(&s->doc[d].d, &s->sheet.path[i]->docs[k]);
+        docs += count_docs(s, s->sheet.path[i]);
     return s->n_used > docs ? s->n_used - docs : 0;
 }
 
